@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The admin's policy as the file says it, checked and with every default filled in.
+ * A configuration never changes once it is loaded; a reload makes a new one.
+ */
+#ifndef TUNMAP_CONFIG_H
+#define TUNMAP_CONFIG_H
+
+#include "include/addr.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_INTERFACE_MAX 16 /* octets of an interface's name or glob with its NUL: IFNAMSIZ */
+#define CONFIG_CLASS_MAX     32 /* octets of a class's name with its NUL */
+
+/* Both ends are part of the range; first <= last. */
+struct port_range {
+	uint16_t first;
+	uint16_t last;
+};
+
+enum config_protocol {
+	CONFIG_UDP = 1u << 0,
+	CONFIG_TCP = 1u << 1,
+};
+
+enum config_zero_port {
+	CONFIG_ZERO_REFUSE, /* internal port 0 with a lifetime is not authorized */
+	CONFIG_ZERO_ASSIGN, /* it asks for external port = internal port, of our choice */
+};
+
+enum config_nonce {
+	CONFIG_NONCE_RELAXED,
+	CONFIG_NONCE_STRICT
+};
+
+enum config_announce {
+	CONFIG_ANNOUNCE_AUTO,
+	CONFIG_ANNOUNCE_OFF
+};
+
+enum config_masquerade {
+	CONFIG_MASQUERADE_MANAGED,
+	CONFIG_MASQUERADE_OFF
+};
+
+enum config_port_choice {
+	CONFIG_PORT_RANDOM,
+	CONFIG_PORT_STICKY
+};
+
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
+
+enum config_identity {
+	CONFIG_IDENTITY_NONE,
+	CONFIG_IDENTITY_PSEUDONYM,
+	CONFIG_IDENTITY_FULL
+};
+
+/* A prefix of addresses; an IPv4 prefix counts its 96 leading bits. */
+struct config_prefix {
+	struct addr addr;
+	uint8_t len;
+};
+
+struct config_tunnel {
+	char interface[CONFIG_INTERFACE_MAX]; /* a name, or a glob */
+	struct addr *listen;                  /* none: every address of the interface */
+	size_t listen_len;
+};
+
+struct config_external {
+	char interface[CONFIG_INTERFACE_MAX]; /* a name; "" is the default route's interface */
+	struct addr *addresses;               /* none: the interface's global addresses */
+	size_t addresses_len;
+	bool has_advertise;
+	struct addr advertise; /* told to clients in place of the address */
+};
+
+struct config_class {
+	char name[CONFIG_CLASS_MAX];
+	struct port_range ports; /* external ports this class may get */
+	struct port_range internal_ports;
+	uint32_t protocols; /* enum config_protocol bits */
+	uint32_t mappings;  /* a user's limit; a pair on one port counts once */
+	uint32_t lifetime_min_s;
+	uint32_t pcp_lifetime_min_s; /* 120 unless the file gives a minimum (RFC 6887 15) */
+	uint32_t lifetime_default_s;
+	uint32_t lifetime_max_s;
+	uint32_t rate; /* requests a second per user; burst of twice that */
+	enum config_port_choice port_choice;
+	uint32_t quarantine_s;
+	uint32_t options; /* enum pcp_feature bits */
+};
+
+struct config {
+	struct config_tunnel *tunnels;
+	size_t tunnels_len;
+	struct config_external *externals; /* never empty: the default is one with interface "" */
+	size_t externals_len;
+
+	struct port_range pool;
+	enum config_masquerade masquerade;
+	bool has_masquerade_ports; /* else: the longest run outside the pool without a listener */
+	struct port_range masquerade_ports;
+	bool hairpin;
+	bool port_fail_guard;
+
+	bool nat_pmp;
+	bool pcp;
+	bool anycast;
+	enum config_zero_port zero_port;
+	enum config_nonce nonce;
+	struct config_prefix *third_party;
+	size_t third_party_len;
+	enum config_announce announce;
+
+	enum log_level log_level;
+	enum config_identity identity;
+
+	struct config_class *classes; /* the first is "default" */
+	size_t classes_len;
+};
+
+/* One fault of a policy file; @message names the value and what would be right. */
+struct config_fault {
+	char *file;
+	unsigned long line; /* from 1 */
+	unsigned long column;
+	char *message;
+};
+
+struct config_faults {
+	struct config_fault *fault;
+	size_t len;
+};
+
+/*
+ * Read and check the policy file at @path.  Returns the configuration, to be freed with
+ * config_free(), or NULL with the entries of @faults, sorted by line and column: at most 100,
+ * and one that counts the others.  A file that cannot be read is a fault of line 1, column 1.
+ * So is a lack of memory, unless that leaves not even room to say so: then there is no entry.
+ * @faults is initialised here and freed with config_faults_free() in either case; it is empty
+ * on success.
+ */
+struct config *config_load(const char *path, struct config_faults *faults);
+
+/* As config_load(), from the @len octets at @text; @name stands for the file in faults. */
+struct config *config_parse(
+	const char *name, const char *text, size_t len, struct config_faults *faults);
+
+/* @config may be NULL. */
+void config_free(struct config *config);
+
+void config_faults_free(struct config_faults *faults);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The running daemon: owner of the engine, the kernel's door, the sockets and the loop. */
+#ifndef TUNMAP_DAEMON_DAEMON_H
+#define TUNMAP_DAEMON_DAEMON_H
+
+#include "include/compiler.h"
+#include "include/config.h"
+
+#include <stdint.h>
+
+struct daemon;
+
+/*
+ * Everything up to the first answer: the kernel's table, the sockets, the signals.  @config is
+ * borrowed.  Returns NULL after a log line that says what is wrong.
+ */
+struct daemon *daemon_new(const struct config *config);
+
+/* Answer until SIGTERM or SIGINT.  Returns 0, or -errno when the loop broke. */
+int daemon_run(struct daemon *d) MUST_CHECK;
+
+/* Leaves the mappings in the kernel.  @d may be NULL. */
+void daemon_free(struct daemon *d);
+
+#endif
