@@ -49,8 +49,9 @@ static int make_table(struct channel *c, struct batch *b)
 	uint32_t nobody;
 	int err = table_find(c, PROBE_TABLE, &owner);
 
+	/* A subsystem that is not there is an invalid one. */
 	if (err)
-		return err;
+		return err == -EINVAL ? -EOPNOTSUPP : err;
 	if (owner == TABLE_FOREIGN)
 		return -EEXIST;
 	channel_begin(c, b);

@@ -34,6 +34,7 @@
 
 #define SKIPPED     77
 #define GOLDEN_FILE "test/unit/golden/inet_tunmap.nft"
+#define PEER        "host0" /* a host's own end of its link */
 
 static PRINTF_LIKE(1, 0) void say(const char *format, va_list args)
 {
@@ -291,6 +292,7 @@ START_TEST(update_changes_rules_and_sets_and_keeps_mappings)
 	install();
 	ck_assert_int_eq(apply_one(make_edit(EDIT_MAP, 20000)), 0);
 	gateway.tunnels_len = 1;
+	listens[1].addr = listens[0].addr; /* the same on two interfaces */
 	gateway.addresses[0].addr = v4(192, 0, 2, 9);
 	rules.hairpin = false;
 	rules.masquerade = false;
@@ -631,19 +633,32 @@ static void go_home(void)
 	ck_assert_int_eq(setns(home, CLONE_NEWNET), 0);
 }
 
+/* The kernel starts sending on a new link up to a second after it was set up. */
+static void wait_until_up(const char *interface)
+{
+	char command[64];
+
+	(void)snprintf(command, sizeof(command), "ip -br link show dev %s", interface);
+	for (int i = 0; i < 500 && !strstr(run(command), " UP "); i++)
+		(void)usleep(10000);
+	ck_assert_ptr_nonnull(strstr(printed, " UP "));
+}
+
 static void connect_host(enum host host, const char *interface, const char *gateway_addr,
 	const char *addr, bool routed)
 {
 	char command[512];
 
 	(void)snprintf(command, sizeof(command),
-		"ip link add %s type veth peer name h2p netns %d && ip addr add %s/24 dev %s &&"
+		"ip link add %s type veth peer name " PEER
+		" netns %d && ip addr add %s/24 dev %s &&"
 		" ip link set %s up",
 		interface, child[host], gateway_addr, interface, interface);
 	shell(command);
 	go_to(host);
 	(void)snprintf(command, sizeof(command),
-		"ip link set lo up && ip addr add %s/24 dev h2p && ip link set h2p up", addr);
+		"ip link set lo up && ip addr add %s/24 dev " PEER " && ip link set " PEER " up",
+		addr);
 	shell(command);
 	if (routed) {
 		(void)snprintf(
@@ -664,6 +679,14 @@ static void setup_hosts(void)
 	connect_host(CLIENT, "wg0", "10.9.1.1", "10.9.1.2", true);
 	connect_host(NEIGHBOUR, "wg1", "10.9.2.1", "10.9.2.2", true);
 	connect_host(WORLD, "eth0", "192.0.2.1", "192.0.2.100", false);
+	for (size_t i = 0; i < ARRAY_LEN(tunnels); i++)
+		wait_until_up(tunnels[i].name);
+	wait_until_up(externals[0].name);
+	for (size_t i = 0; i < HOSTS; i++) {
+		go_to((enum host)i);
+		wait_until_up(PEER);
+		go_home();
+	}
 	install();
 }
 
@@ -920,7 +943,7 @@ START_TEST(requests_reach_the_gateway_from_tunnels_only)
 	ck_assert_uint_eq(arrives(gateway_fd, from), 0);
 	/* A source that this tunnel does not lead to. */
 	go_to(CLIENT);
-	shell("ip addr add 10.9.2.77/32 dev h2p");
+	shell("ip addr add 10.9.2.77/32 dev " PEER);
 	in = place("10.9.2.77", 5002);
 	(void)close(client);
 	client = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
