@@ -30,6 +30,18 @@ bool addr_is_v4(const struct addr *a);
 /* True for either way to say "no preference": :: and ::ffff:0.0.0.0 (RFC 6887 5). */
 bool addr_is_any(const struct addr *a);
 
+/*
+ * True for a unicast address that a host can have.  Neither unspecified (nor any of 0.0.0.0/8),
+ * loopback, multicast, broadcast nor reserved for ever (class E).
+ */
+bool addr_is_host(const struct addr *a);
+
+/* @a with all bits behind the first @len <= 128 clear; of IPv4 the 96 leading bits count. */
+struct addr addr_mask(const struct addr *a, unsigned len);
+
+/* True when @a begins with the first @len <= 128 bits of @prefix; behind them @prefix is 0. */
+bool addr_is_in(const struct addr *a, const struct addr *prefix, unsigned len);
+
 /* The four octets of an IPv4 address; only for addresses of which addr_is_v4() holds. */
 static inline const uint8_t *addr_v4(const struct addr *a)
 {

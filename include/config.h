@@ -12,14 +12,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_INTERFACE_MAX 16 /* octets of an interface's name or glob with its NUL: IFNAMSIZ */
-#define CONFIG_CLASS_MAX     32 /* octets of a class's name with its NUL */
+#define CONFIG_INTERFACE_MAX 16  /* octets of an interface's name or glob with its NUL: IFNAMSIZ */
+#define CONFIG_CLASS_MAX     32  /* octets of a class's name with its NUL */
+#define CONFIG_USER_MAX      64  /* octets of a user's name with its NUL */
+#define CONFIG_SOCKET_MAX    108 /* octets of a socket's path with its NUL: sun_path */
+#define CONFIG_GROUP_MAX     33  /* octets of a group's name with its NUL */
 
 /* Both ends are part of the range; first <= last. */
 struct port_range {
 	uint16_t first;
 	uint16_t last;
 };
+
+static inline bool port_range_has(struct port_range range, uint16_t port)
+{
+	return range.first <= port && port <= range.last;
+}
 
 enum config_protocol {
 	CONFIG_UDP = 1u << 0,
@@ -64,6 +72,18 @@ enum config_identity {
 	CONFIG_IDENTITY_FULL
 };
 
+enum config_ipv6 {
+	CONFIG_IPV6_PINHOLE,
+	CONFIG_IPV6_NAT66,
+	CONFIG_IPV6_OFF
+};
+
+/* Where something stands in the policy. */
+struct config_mark {
+	uint32_t file; /* index into the configuration's files */
+	uint32_t line; /* from 1; 0: nowhere, it is a default */
+};
+
 /* A prefix of addresses; an IPv4 prefix counts its 96 leading bits. */
 struct config_prefix {
 	struct addr addr;
@@ -84,6 +104,20 @@ struct config_external {
 	struct addr advertise; /* told to clients in place of the address */
 };
 
+/* The keys of a class, for their marks. */
+enum config_class_key {
+	CONFIG_CLASS_PORTS,
+	CONFIG_CLASS_INTERNAL_PORTS,
+	CONFIG_CLASS_PROTOCOLS,
+	CONFIG_CLASS_MAPPINGS,
+	CONFIG_CLASS_LIFETIME,
+	CONFIG_CLASS_RATE,
+	CONFIG_CLASS_PORT_CHOICE,
+	CONFIG_CLASS_QUARANTINE,
+	CONFIG_CLASS_OPTIONS,
+	CONFIG_CLASS_KEYS
+};
+
 struct config_class {
 	char name[CONFIG_CLASS_MAX];
 	struct port_range ports; /* external ports this class may get */
@@ -98,6 +132,33 @@ struct config_class {
 	enum config_port_choice port_choice;
 	uint32_t quarantine_s;
 	uint32_t options; /* enum pcp_feature bits */
+	struct config_mark mark;
+	struct config_mark key_mark[CONFIG_CLASS_KEYS];
+};
+
+/* A port that is a user's always. */
+struct config_static {
+	uint16_t port; /* external */
+	uint16_t internal_port;
+	uint32_t protocols; /* enum config_protocol bits */
+	struct config_mark mark;
+};
+
+/* The public key of a WireGuard peer. */
+struct config_wireguard_key {
+	uint8_t octet[32];
+};
+
+struct config_user {
+	char *name;     /* 1 to CONFIG_USER_MAX - 1 octets of printable text without spaces */
+	uint32_t class; /* index into the configuration's classes */
+	struct config_prefix *addresses;
+	size_t addresses_len;
+	struct config_wireguard_key *wireguard;
+	size_t wireguard_len;
+	struct config_static *statics;
+	size_t statics_len;
+	struct config_mark mark;
 };
 
 struct config {
@@ -125,8 +186,24 @@ struct config {
 	enum log_level log_level;
 	enum config_identity identity;
 
-	struct config_class *classes; /* the first is "default" */
+	enum config_ipv6 ipv6;
+
+	char control_socket[CONFIG_SOCKET_MAX];
+	char control_group[CONFIG_GROUP_MAX]; /* "": root only */
+	bool metrics;                         /* also on a TCP port */
+	struct addr metrics_addr;
+	uint16_t metrics_port;
+
+	struct config_class *classes; /* the first is "default", the others sorted by name */
 	size_t classes_len;
+	struct config_user *users; /* sorted by name */
+	size_t users_len;
+	bool unknown_refused;   /* an address that no user claims gets nothing */
+	uint32_t unknown_class; /* else: its class */
+	struct config_mark unknown_mark;
+
+	char **files; /* names of the file and of those that it includes */
+	size_t files_len;
 };
 
 /* One fault of a policy file; @message names the value and what would be right. */
@@ -144,20 +221,27 @@ struct config_faults {
 
 /*
  * Read and check the policy file at @path.  Returns the configuration, to be freed with
- * config_free(), or NULL with the entries of @faults, sorted by line and column: at most 100,
- * and one that counts the others.  A file that cannot be read is a fault of line 1, column 1.
- * So is a lack of memory, unless that leaves not even room to say so: then there is no entry.
+ * config_free(), or NULL with the entries of @faults, sorted by file in the order of reading,
+ * line and column: at most 100, and one that counts the others.  A file that cannot be read is a
+ * fault of line 1, column 1. So is a lack of memory, unless that leaves not even room to say so:
+ * then there is no entry.
  * @faults is initialised here and freed with config_faults_free() in either case; it is empty
  * on success.
  */
 struct config *config_load(const char *path, struct config_faults *faults);
 
-/* As config_load(), from the @len octets at @text; @name stands for the file in faults. */
+/*
+ * As config_load(), from the @len octets at @text; @name stands for the file in faults, and
+ * nothing is included but *.yaml and *.yml in its directory or below.
+ */
 struct config *config_parse(
 	const char *name, const char *text, size_t len, struct config_faults *faults);
 
 /* @config may be NULL. */
 void config_free(struct config *config);
+
+/* The user of that name, or NULL. */
+const struct config_user *config_user(const struct config *config, const char *name);
 
 void config_faults_free(struct config_faults *faults);
 

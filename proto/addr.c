@@ -38,6 +38,41 @@ bool addr_is_any(const struct addr *a)
 	return memcmp(a->octet + prefix_len, any.octet, sizeof(a->octet) - prefix_len) == 0;
 }
 
+static bool v4_is_host(const uint8_t *v4)
+{
+	return v4[0] != 0 && v4[0] != 127 && v4[0] < 224; /* from 224 on: multicast, class E */
+}
+
+static bool v6_is_host(const struct addr *a)
+{
+	static const struct addr loopback = {.octet = {[15] = 1}};
+
+	return !addr_is_any(a) && !addr_equal(a, &loopback) && a->octet[0] != 0xff;
+}
+
+bool addr_is_host(const struct addr *a)
+{
+	return addr_is_v4(a) ? v4_is_host(addr_v4(a)) : v6_is_host(a);
+}
+
+struct addr addr_mask(const struct addr *a, unsigned len)
+{
+	struct addr masked = {{0}};
+	unsigned whole = len / 8;
+
+	memcpy(masked.octet, a->octet, whole);
+	if (len % 8 != 0)
+		masked.octet[whole] = a->octet[whole] & (uint8_t)(0xff00u >> len % 8);
+	return masked;
+}
+
+bool addr_is_in(const struct addr *a, const struct addr *prefix, unsigned len)
+{
+	struct addr start = addr_mask(a, len);
+
+	return addr_equal(&start, prefix);
+}
+
 int addr_parse(const char *text, struct addr *out)
 {
 	uint8_t octet[16];

@@ -70,20 +70,6 @@ static void put_map(struct wire_writer *w, enum pcp_opcode opcode, const struct 
 	}
 }
 
-/* Whether a host could send there: neither unspecified, loopback, multicast nor broadcast. */
-static bool addr_is_reachable(const struct addr *a)
-{
-	static const struct addr loopback = {.octet = {[15] = 1}};
-	static const uint8_t broadcast[4] = {255, 255, 255, 255};
-	const uint8_t *v4;
-
-	if (!addr_is_v4(a))
-		return !addr_is_any(a) && !addr_equal(a, &loopback) && a->octet[0] != 0xff;
-	v4 = addr_v4(a);
-	return v4[0] != 0 && v4[0] != 127 && (v4[0] & 0xf0) != 0xe0 &&
-	       memcmp(v4, broadcast, sizeof(broadcast)) != 0;
-}
-
 static bool map_is_possible(const struct pcp_map *m)
 {
 	return m->protocol != 0 || m->internal_port == 0;
@@ -92,7 +78,7 @@ static bool map_is_possible(const struct pcp_map *m)
 static bool peer_is_possible(const struct pcp_request *rq)
 {
 	return rq->map.protocol != 0 && rq->map.internal_port != 0 && rq->map.remote_port != 0 &&
-	       addr_is_reachable(&rq->map.remote) &&
+	       addr_is_host(&rq->map.remote) &&
 	       addr_is_v4(&rq->map.remote) == addr_is_v4(pcp_internal_addr(rq));
 }
 

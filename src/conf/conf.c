@@ -1,147 +1,119 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "include/compiler.h"
 #include "include/config.h"
+#include "src/conf/content.h"
+#include "src/conf/files.h"
+#include "src/conf/include.h"
 #include "src/conf/policy.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define FILE_MAX ((size_t)64 << 20)
+/* A policy while it is read. */
+struct loading {
+	struct report report;
+	struct files files;
+	struct tree tree;
+};
 
-/* Read the tree over the defaults; NULL when anything in it is at fault. */
-static struct config *build(struct node *root, struct report *report)
+/* The names of the files outlive the rest. */
+static void take_names(struct config *config, struct files *files)
+{
+	config->files = files->name;
+	config->files_len = files->len;
+	files->name = NULL;
+	files->len = 0;
+}
+
+/* Read the trees over the defaults; NULL when anything in them is at fault. */
+static struct config *build(struct loading *l)
 {
 	struct config *config = policy_defaults();
 
 	if (!config) {
-		report->nomem = true;
+		l->report.nomem = true;
 		return NULL;
 	}
-	policy_read(config, root, report);
-	if (report_is_clean(report))
+	policy_read(config, &l->files, &l->report);
+	if (report_is_clean(&l->report)) {
+		take_names(config, &l->files);
 		return config;
+	}
 	config_free(config);
 	return NULL;
+}
+
+/* Returns 0, to be followed by end(), or -ENOMEM with empty @faults. */
+static int begin(struct loading *l, const char *name, struct config_faults *faults)
+{
+	int err;
+
+	*faults = (struct config_faults){0};
+	l->files = (struct files){0};
+	l->tree = (struct tree){0};
+	report_init(&l->report);
+	err = files_add(&l->files, name);
+	if (err < 0)
+		files_fini(&l->files);
+	return err;
+}
+
+static void end(struct loading *l, struct config_faults *faults)
+{
+	tree_fini(&l->tree);
+	report_finish(&l->report, l->files.name, faults);
+	files_fini(&l->files);
+}
+
+/* @confined: see include_files(). */
+static struct config *load(struct loading *l, const char *text, size_t len, bool confined)
+{
+	if (files_parse(&l->files, 0, &l->tree, text, len, &l->report) < 0)
+		return NULL;
+	include_files(&l->files, &l->tree, &l->report, confined);
+	return build(l);
 }
 
 struct config *config_parse(
 	const char *name, const char *text, size_t len, struct config_faults *faults)
 {
-	struct config *config = NULL;
-	struct report report;
-	struct tree tree;
+	struct config *config;
+	struct loading l;
 
-	report_init(&report, name);
-	if (tree_parse(&tree, text, len, &report) == 0)
-		config = build(tree.root, &report);
-	tree_fini(&tree);
-	report_finish(&report, faults);
+	if (begin(&l, name, faults) < 0)
+		return NULL;
+	/* The text may be of somebody who must not learn, from faults, what stands elsewhere. */
+	config = load(&l, text, len, true);
+	end(&l, faults);
 	return config;
 }
 
-/* A file's octets; fed by read_file(). */
-struct content {
-	char *text;
-	size_t len;
-	size_t size;
-};
-
-static int content_grow(struct content *c, size_t size)
+static void report_unreadable(struct report *report, int err)
 {
-	char *text = realloc(c->text, size);
-
-	if (!text)
-		return -ENOMEM;
-	c->text = text;
-	c->size = size;
-	return 0;
-}
-
-/* To its end, wherever that is by now: somebody may be writing it. */
-static int read_all(int fd, struct content *c)
-{
-	for (;;) {
-		ssize_t n;
-
-		if (c->len == c->size && content_grow(c, c->size * 2) < 0)
-			return -ENOMEM;
-		n = read(fd, c->text + c->len, c->size - c->len);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			return 0;
-		if (n > 0)
-			c->len += (size_t)n;
-		if (c->len > FILE_MAX)
-			return -EFBIG;
-	}
-}
-
-static int read_regular(int fd, struct content *c)
-{
-	struct stat st;
-	int err;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (S_ISDIR(st.st_mode))
-		return -EISDIR;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	if ((uintmax_t)st.st_size > FILE_MAX)
-		return -EFBIG;
-	/* One more, so that the end shows without another round; some files say 0 for a size. */
-	err = content_grow(c, (size_t)st.st_size + 4096);
-	return err < 0 ? err : read_all(fd, c);
-}
-
-/* O_NONBLOCK: opening a FIFO must not wait for a writer. */
-static int read_file(const char *path, struct content *c)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	err = read_regular(fd, c);
-	(void)close(fd);
-	return err;
-}
-
-static void report_unreadable(const char *path, int err, struct config_faults *faults)
-{
-	struct report report;
+	static const struct report_place first = {.line = 1, .column = 1};
 	char message[128];
 
-	report_init(&report, path);
-	if (err == -EINVAL)
-		(void)snprintf(message, sizeof(message), "cannot be read: not a regular file");
-	else if (err == -EFBIG)
-		(void)snprintf(message, sizeof(message), "cannot be read: larger than %zu octets",
-			FILE_MAX);
-	else
-		(void)snprintf(message, sizeof(message), "cannot be read: %s", strerror(-err));
-	report_add(&report, 1, 1, message);
-	report_finish(&report, faults);
+	(void)snprintf(message, sizeof(message), "cannot be read: %s", content_error(err));
+	report_add(report, &first, message);
 }
 
 struct config *config_load(const char *path, struct config_faults *faults)
 {
-	struct content content = {0};
 	struct config *config = NULL;
-	int err = read_file(path, &content);
+	struct content content;
+	struct loading l;
+	int err;
 
+	if (begin(&l, path, faults) < 0)
+		return NULL;
+	err = content_read(path, &content);
 	if (err < 0)
-		report_unreadable(path, err, faults);
+		report_unreadable(&l.report, err);
 	else
-		config = config_parse(path, content.text, content.len, faults);
-	free(content.text);
+		config = load(&l, content.text, content.len, false);
+	content_fini(&content);
+	end(&l, faults);
 	return config;
 }
 
@@ -159,6 +131,24 @@ static void externals_free(struct config_external *externals, size_t len)
 	free(externals);
 }
 
+static void users_free(struct config_user *users, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		free(users[i].name);
+		free(users[i].addresses);
+		free(users[i].wireguard);
+		free(users[i].statics);
+	}
+	free(users);
+}
+
+static void names_free(char **names, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		free(names[i]);
+	free(names);
+}
+
 void config_free(struct config *config)
 {
 	if (!config)
@@ -167,5 +157,7 @@ void config_free(struct config *config)
 	externals_free(config->externals, config->externals_len);
 	free(config->third_party);
 	free(config->classes);
+	users_free(config->users, config->users_len);
+	names_free(config->files, config->files_len);
 	free(config);
 }

@@ -23,6 +23,9 @@ struct level {
 struct builder {
 	struct tree *tree;
 	struct report *report;
+	struct node *root;
+	uint32_t file;
+	size_t omitted_before; /* faults of other files that the report does not tell */
 	struct level level[TREE_DEPTH_MAX];
 	size_t depth;
 	bool has_document;
@@ -44,8 +47,9 @@ static uint32_t from_one(size_t from_zero)
 	return (uint32_t)from_zero + 1;
 }
 
-static void set_mark(struct node *node, const yaml_mark_t *mark)
+static void set_mark(const struct builder *b, struct node *node, const yaml_mark_t *mark)
 {
+	node->file = b->file;
 	node->line = from_one(mark->line);
 	node->column = from_one(mark->column);
 }
@@ -69,7 +73,7 @@ static void attach(struct builder *b, struct node *node)
 	struct level *level;
 
 	if (b->depth == 0) {
-		b->tree->root = node;
+		b->root = node;
 		return;
 	}
 	level = &b->level[b->depth - 1];
@@ -103,7 +107,7 @@ static struct node *add_node(struct builder *b, const struct event_node *e)
 
 	if (!node)
 		return NULL;
-	set_mark(node, &e->mark);
+	set_mark(b, node, &e->mark);
 	node->plain = e->plain;
 	attach(b, node);
 	check_node(b, node, e);
@@ -177,11 +181,6 @@ static int take_mapping_start(struct builder *b, const yaml_event_t *event)
 	return open_container(b, &e);
 }
 
-static bool is_before(const struct node *a, const struct node *b)
-{
-	return a->line != b->line ? a->line < b->line : a->column < b->column;
-}
-
 /* By name, and in the file's order where names are equal. */
 static int compare_keys(const void *a, const void *b)
 {
@@ -190,7 +189,7 @@ static int compare_keys(const void *a, const void *b)
 
 	if (order != 0)
 		return order;
-	return is_before(x, y) ? -1 : is_before(y, x);
+	return node_is_before(x, y) ? -1 : node_is_before(y, x);
 }
 
 static void report_repeats(struct builder *b, struct node **key, size_t len)
@@ -243,7 +242,7 @@ static int take_document(struct builder *b, const yaml_event_t *event)
 		b->has_document = true;
 		return 0;
 	}
-	set_mark(&at, &event->start_mark);
+	set_mark(b, &at, &event->start_mark);
 	node_fault(b->report, &at, "a second document starts here; a policy is a single one");
 	return 1;
 }
@@ -313,23 +312,31 @@ static void word_problem(const yaml_parser_t *parser, char *out, size_t size)
 		(void)snprintf(out, size, "not valid YAML: %s%s%s", problem, comma, context);
 }
 
-static int syntax_fault(
-	const yaml_parser_t *parser, const struct source *source, struct report *report)
+static void add_fault(struct builder *b, const yaml_mark_t *mark, const char *message)
+{
+	const struct report_place place = {
+		.file = b->file,
+		.line = from_one(mark->line),
+		.column = from_one(mark->column),
+	};
+
+	report_add(b->report, &place, message);
+}
+
+static int syntax_fault(struct builder *b, const yaml_parser_t *parser, const struct source *source)
 {
 	yaml_mark_t mark = parser->problem_mark;
 	char message[256];
 
-	report_clear(report);
-	if (parser->error == YAML_MEMORY_ERROR) {
-		report->nomem = true;
-		return -ENOMEM;
-	}
+	if (parser->error == YAML_MEMORY_ERROR)
+		return out_of_memory(b);
+	report_forget_file(b->report, b->file, b->omitted_before);
 	if (parser->error == YAML_READER_ERROR)
 		mark = mark_of_offset(source->text, parser->problem_offset < source->len
 							    ? parser->problem_offset
 							    : source->len);
 	word_problem(parser, message, sizeof(message));
-	report_add(report, from_one(mark.line), from_one(mark.column), message);
+	add_fault(b, &mark, message);
 	return -EINVAL;
 }
 
@@ -339,9 +346,8 @@ static int check_size(struct builder *b, const yaml_event_t *event)
 
 	if (b->tree->nodes < TREE_NODES_MAX)
 		return 0;
-	(void)snprintf(message, sizeof(message), "more than %d values in one file", TREE_NODES_MAX);
-	report_add(b->report, from_one(event->start_mark.line), from_one(event->start_mark.column),
-		message);
+	(void)snprintf(message, sizeof(message), "more than %d values", TREE_NODES_MAX);
+	add_fault(b, &event->start_mark, message);
 	return -EINVAL;
 }
 
@@ -352,7 +358,7 @@ static int read_events(struct builder *b, yaml_parser_t *parser, const struct so
 
 	while (status == 0) {
 		if (!yaml_parser_parse(parser, &event))
-			return syntax_fault(parser, source, b->report);
+			return syntax_fault(b, parser, source);
 		status = check_size(b, &event);
 		if (status == 0)
 			status = take_event(b, &event);
@@ -384,7 +390,7 @@ static bool is_line_break(char c)
  * Tag directives are of no use without tags, and libyaml compares each with all before it: a
  * file of nothing else would keep it busy for hours.  Hence the look ahead of it.
  */
-static int refuse_tag_directive(const struct source *source, struct report *report)
+static int refuse_tag_directive(struct builder *b, const struct source *source)
 {
 	static const char word[] = "%TAG";
 	const char *p = source->text, *end = source->text + source->len;
@@ -399,8 +405,7 @@ static int refuse_tag_directive(const struct source *source, struct report *repo
 	if (!p || p == end)
 		return 0;
 	mark = mark_of_offset(source->text, (size_t)(p - source->text));
-	report_add(report, from_one(mark.line), from_one(mark.column),
-		"%TAG directives are not supported; remove it");
+	add_fault(b, &mark, "%TAG directives are not supported; remove it");
 	return -EINVAL;
 }
 
@@ -419,13 +424,20 @@ static int read_source(struct builder *b, const struct source *source)
 	return status;
 }
 
-int tree_parse(struct tree *tree, const char *text, size_t len, struct report *report)
+int tree_parse(struct tree *tree, uint32_t file, const char *text, size_t len,
+	struct report *report, struct node **root)
 {
 	struct source source = without_bom(text, len);
-	struct builder b = {.tree = tree, .report = report};
-	int err;
+	struct builder b = {
+		.tree = tree,
+		.report = report,
+		.file = file,
+		.omitted_before = report->omitted,
+	};
+	int err = refuse_tag_directive(&b, &source);
 
-	*tree = (struct tree){0};
-	err = refuse_tag_directive(&source, report);
-	return err < 0 ? err : read_source(&b, &source);
+	if (err == 0)
+		err = read_source(&b, &source);
+	*root = err < 0 ? NULL : b.root;
+	return err;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "src/conf/policy.h"
 
+#include "include/compiler.h"
 #include "include/gateway.h"
-#include "include/pcp.h"
+#include "src/conf/classes.h"
 #include "src/conf/schema.h"
+#include "src/conf/users.h"
 #include "src/conf/values.h"
 
 #include <fnmatch.h>
@@ -13,32 +15,9 @@
 #define TUNNELS_MAX     256 /* lines of the policy; a glob stands for any number of interfaces */
 #define LISTEN_MAX      64
 #define THIRD_PARTY_MAX 256
-#define PORTS                                                                                      \
-	{                                                                                          \
-		10240, 32767                                                                       \
-	}
-#define PCP_LIFETIME_S 120 /* shortest unless the policy says otherwise (RFC 6887 15) */
-#define DAY_S          86400
-
-static const struct config_class class_defaults = {
-	.name = "default",
-	.ports = PORTS,
-	.internal_ports = {1, 65535},
-	.protocols = CONFIG_UDP | CONFIG_TCP,
-	.mappings = 16,
-	.lifetime_min_s = 60,
-	.pcp_lifetime_min_s = PCP_LIFETIME_S,
-	.lifetime_default_s = 3600,
-	.lifetime_max_s = DAY_S,
-	.rate = 20,
-	.port_choice = CONFIG_PORT_RANDOM,
-	.quarantine_s = 120,
-	.options = PCP_FEATURE_FILTER | PCP_FEATURE_PREFER_FAILURE | PCP_FEATURE_DESCRIPTION |
-		   PCP_FEATURE_PORT_SET,
-};
 
 static const struct config defaults = {
-	.pool = PORTS,
+	.pool = {10240, 32767},
 	.masquerade = CONFIG_MASQUERADE_MANAGED,
 	.hairpin = true,
 	.port_fail_guard = true,
@@ -49,6 +28,8 @@ static const struct config defaults = {
 	.announce = CONFIG_ANNOUNCE_AUTO,
 	.log_level = LOG_LEVEL_INFO,
 	.identity = CONFIG_IDENTITY_NONE,
+	.ipv6 = CONFIG_IPV6_PINHOLE,
+	.control_socket = "/run/tunmap/control.sock",
 };
 
 /* tunnels */
@@ -171,13 +152,12 @@ static bool leaves_no_port(const struct config *config)
 
 static void check_nat(struct reader *r, struct node *node, void *target)
 {
-	struct config *config = target;
+	const struct config *config = target;
 	struct node *ports = node_child(node, "ports");
 	struct node *masquerade = node_child(node, "masquerade-ports");
 
 	if (!node_is_sound(ports))
 		return;
-	config->classes[0].ports = config->pool;
 	if (ports && leaves_no_port(config))
 		node_refuse(
 			r->report, ports, "leaves no port to masquerade from; keep some outside");
@@ -254,154 +234,126 @@ static const struct key log_keys[] = {
 
 static const struct table log_table = {log_keys, ARRAY_LEN(log_keys), NULL};
 
-/* classes */
+/* ipv6 */
 
-static const struct bounds lifetime_bounds = {1, 365 * DAY_S};
-static const struct bounds mappings_bounds = {1, 65536};
-static const struct bounds rate_bounds = {1, 100000};
-static const struct bounds quarantine_bounds = {0, DAY_S};
-
-static const struct key lifetime_keys[] = {
-	KEY_NUMBER("min", struct config_class, lifetime_min_s, &lifetime_bounds),
-	KEY_NUMBER("default", struct config_class, lifetime_default_s, &lifetime_bounds),
-	KEY_NUMBER("max", struct config_class, lifetime_max_s, &lifetime_bounds),
-};
-
-/* A lifetime of the file, or its default: then @node is NULL. */
-struct lifetime {
-	const char *name;
-	struct node *node;
-	uint32_t s;
-};
-
-static struct lifetime lifetime_of(struct node *node, const char *name, uint32_t s)
-{
-	return (struct lifetime){.name = name, .node = node_child(node, name), .s = s};
-}
-
-/* The blame is on what the file gives, and names the other, which may be a default. */
-static void check_order(struct reader *r, const struct lifetime *low, const struct lifetime *high)
-{
-	if (!node_is_sound(low->node) || !node_is_sound(high->node) || low->s <= high->s)
-		return;
-	if (low->node)
-		node_refuse(r->report, low->node, "is above %s, which is %u", high->name,
-			(unsigned)high->s);
-	else
-		node_refuse(r->report, high->node, "is below %s, which is %u", low->name,
-			(unsigned)low->s);
-}
-
-static void check_lifetime(struct reader *r, struct node *node, void *target)
-{
-	struct config_class *class = target;
-	struct lifetime min = lifetime_of(node, "min", class->lifetime_min_s);
-	struct lifetime usual = lifetime_of(node, "default", class->lifetime_default_s);
-	struct lifetime max = lifetime_of(node, "max", class->lifetime_max_s);
-
-	check_order(r, &min, &usual);
-	check_order(r, &usual, &max);
-	if (min.node)
-		class->pcp_lifetime_min_s = min.s;
-	else
-		class->pcp_lifetime_min_s = max.s < PCP_LIFETIME_S ? max.s : PCP_LIFETIME_S;
-}
-
-static const struct table lifetime_table = {
-	lifetime_keys, ARRAY_LEN(lifetime_keys), check_lifetime};
-
-static const struct word protocol_words[] = {
-	{"udp", CONFIG_UDP},
-	{"tcp", CONFIG_TCP},
+static const struct word ipv6_words[] = {
+	{"pinhole", CONFIG_IPV6_PINHOLE},
+	{"nat66", CONFIG_IPV6_NAT66},
+	{"off", CONFIG_IPV6_OFF},
 	{NULL, 0},
 };
 
-static const struct word option_words[] = {
-	{"filter", PCP_FEATURE_FILTER},
-	{"prefer-failure", PCP_FEATURE_PREFER_FAILURE},
-	{"description", PCP_FEATURE_DESCRIPTION},
-	{"port-set", PCP_FEATURE_PORT_SET},
-	{NULL, 0},
+static const struct key ipv6_keys[] = {
+	KEY_WORD("mode", struct config, ipv6, ipv6_words),
 };
 
-static const struct word port_choice_words[] = {
-	{"random", CONFIG_PORT_RANDOM},
-	{"sticky", CONFIG_PORT_STICKY},
-	{NULL, 0},
-};
+static const struct table ipv6_table = {ipv6_keys, ARRAY_LEN(ipv6_keys), NULL};
 
-static const struct word_set protocol_set = {protocol_words, false};
-static const struct word_set option_set = {option_words, true};
+/* control */
 
-static const struct key class_keys[] = {
-	KEY_RANGE("ports", struct config_class, ports),
-	KEY_RANGE("internal-ports", struct config_class, internal_ports),
-	KEY_WORDS("protocols", struct config_class, protocols, &protocol_set),
-	KEY_NUMBER("mappings", struct config_class, mappings, &mappings_bounds),
-	KEY_TABLE("lifetime", &lifetime_table),
-	KEY_NUMBER("rate", struct config_class, rate, &rate_bounds),
-	KEY_WORD("port-choice", struct config_class, port_choice, port_choice_words),
-	KEY_NUMBER("quarantine", struct config_class, quarantine_s, &quarantine_bounds),
-	KEY_WORDS("options", struct config_class, options, &option_set),
-};
-
-static bool pool_is_sound(const struct reader *r)
+static void read_socket(struct reader *r, struct node *node, const struct key *key, void *target)
 {
-	const struct node *nat = node_child(r->root, "nat");
-
-	return node_is_sound(nat) && node_is_sound(node_child(nat, "ports"));
-}
-
-static void check_class(struct reader *r, struct node *node, void *target)
-{
-	const struct config_class *class = target;
-	const struct port_range *pool = &r->config->pool;
-	struct node *ports = node_child(node, "ports");
-
-	if (!ports || !node_is_sound(ports) || !pool_is_sound(r))
-		return;
-	if (!range_contains(pool, &class->ports))
-		node_refuse(r->report, ports, "is not within nat.ports, which are %u-%u",
-			pool->first, pool->last);
-}
-
-static const struct table class_table = {class_keys, ARRAY_LEN(class_keys), check_class};
-
-static void read_default_class(
-	struct reader *r, struct node *node, const struct key *key, void *target)
-{
-	static const struct key class = KEY_TABLE(NULL, &class_table);
 	struct config *config = target;
 
 	(void)key;
-	read_table(r, node, &class, &config->classes[0]);
+	if (!node_expect(r, node, NODE_SCALAR))
+		return;
+	if (path_is_valid(node->text, sizeof(config->control_socket)))
+		memcpy(config->control_socket, node->text, strlen(node->text) + 1);
+	else
+		node_refuse(r->report, node, "is not an absolute path of at most %d octets",
+			CONFIG_SOCKET_MAX - 1);
 }
 
-static const struct key classes_keys[] = {
-	KEY_OTHER("default", read_default_class),
+/* Whether there is such a group shows when the socket is made. */
+static void read_group(struct reader *r, struct node *node, const struct key *key, void *target)
+{
+	struct config *config = target;
+
+	(void)key;
+	if (!node_expect(r, node, NODE_SCALAR))
+		return;
+	if (node->text[0] == '\0' || name_is_valid(node->text, sizeof(config->control_group)))
+		memcpy(config->control_group, node->text, strlen(node->text) + 1);
+	else
+		node_refuse(r->report, node, "is not the name of a group");
+}
+
+static const struct key control_keys[] = {
+	KEY_OTHER("socket", read_socket),
+	KEY_OTHER("group", read_group),
 };
 
-static const struct table classes_table = {classes_keys, ARRAY_LEN(classes_keys), NULL};
+static const struct table control_table = {control_keys, ARRAY_LEN(control_keys), NULL};
+
+/* metrics */
+
+static void read_metrics(struct reader *r, struct node *node, const struct key *key, void *target)
+{
+	struct config *config = target;
+
+	(void)key;
+	if (!node_expect(r, node, NODE_SCALAR))
+		return;
+	config->metrics = node->text[0] != '\0';
+	if (config->metrics &&
+		value_endpoint(node->text, &config->metrics_addr, &config->metrics_port) < 0)
+		node_refuse(r->report, node,
+			"is not ADDRESS:PORT, such as 127.0.0.1:9551 or [::1]:9551");
+}
+
+static const struct key metrics_keys[] = {
+	KEY_OTHER("listen", read_metrics),
+};
+
+static const struct table metrics_table = {metrics_keys, ARRAY_LEN(metrics_keys), NULL};
 
 /* The whole */
 
-/* nat stands before classes, whose ports are the pool unless they say otherwise. */
+/* Of sections that other files may add to, and of what needs those. */
+static void read_later(struct reader *r, struct node *node, const struct key *key, void *target)
+{
+	(void)r;
+	(void)node;
+	(void)key;
+	(void)target;
+}
+
 static const struct key policy_keys[] = {
 	KEY_REQUIRED("tunnels", read_list, MEMBER(struct config, tunnels, struct config_tunnel *),
 		&tunnel_list),
 	KEY_LIST("external", struct config, externals, struct config_external, &external_list),
 	KEY_TABLE("nat", &nat_table),
+	KEY_TABLE("ipv6", &ipv6_table),
 	KEY_TABLE("protocols", &protocols_table),
+	KEY_TABLE("control", &control_table),
+	KEY_TABLE("metrics", &metrics_table),
 	KEY_TABLE("log", &log_table),
-	KEY_TABLE("classes", &classes_table),
+	/* Read in a second round, over all files; include was long ago. */
+	KEY_OTHER("classes", read_later),
+	KEY_OTHER("users", read_later),
+	KEY_OTHER("unknown-users", read_later),
+	KEY_OTHER("include", read_later),
 };
 
 static const struct table policy_table = {policy_keys, ARRAY_LEN(policy_keys), NULL};
 
+static const struct key included_keys[] = {
+	KEY_OTHER("classes", read_later),
+	KEY_OTHER("users", read_later),
+};
+
+static const struct table included_table = {included_keys, ARRAY_LEN(included_keys), NULL};
+
+static struct node *main_root(const struct reader *r)
+{
+	return r->files->root[0];
+}
+
 /* The first entry of a list that was read, and so is short enough to be compared in pairs. */
 static struct node *first_entry(const struct reader *r, const char *key)
 {
-	struct node *list = node_child(r->root, key);
+	struct node *list = node_child(main_root(r), key);
 
 	return list && node_is_sound(list) ? list->child : NULL;
 }
@@ -513,16 +465,8 @@ struct config *policy_defaults(void)
 {
 	struct config *config = malloc(sizeof(*config));
 
-	if (!config)
-		return NULL;
-	*config = defaults;
-	config->classes = malloc(sizeof(*config->classes));
-	if (!config->classes) {
-		free(config);
-		return NULL;
-	}
-	config->classes[0] = class_defaults;
-	config->classes_len = 1;
+	if (config)
+		*config = defaults;
 	return config;
 }
 
@@ -538,21 +482,70 @@ static void default_external(struct config *config, struct report *report)
 		report->nomem = true;
 }
 
-void policy_read(struct config *config, struct node *root, struct report *report)
+static bool pool_is_sound(const struct reader *r)
+{
+	const struct node *nat = node_child(main_root(r), "nat");
+
+	return node_is_sound(nat) && node_is_sound(node_child(nat, "ports"));
+}
+
+static void read_unknown_users(struct reader *r)
+{
+	static const struct key class = {
+		.offset = offsetof(struct config, unknown_class), .how = "refuse"};
+	struct node *node = node_child(main_root(r), "unknown-users");
+	struct config *config = r->config;
+
+	if (!node)
+		return;
+	config->unknown_mark = node_mark(node->key);
+	if (strcmp(node->text, class.how) == 0)
+		config->unknown_refused = true;
+	else
+		read_class(r, node, &class, config);
+}
+
+/* The gateway's own sections, which only the first file has. */
+static void read_gateway(struct reader *r)
 {
 	static const struct key whole = KEY_TABLE(NULL, &policy_table);
-	struct reader r = {.report = report, .config = config, .root = root};
 
-	if (!root || node_is_nothing(root)) {
-		report_add(report, 1, 1, "the policy is empty; it needs at least tunnels");
+	read_table(r, main_root(r), &whole, r->config);
+	r->pool_is_sound = pool_is_sound(r);
+	if (r->report->nomem)
+		return; /* arrays may be missing that the checks expect */
+	check_tunnels(r);
+	check_externals(r);
+	check_disjoint(r);
+	check_addresses(r);
+	default_external(r->config, r->report);
+}
+
+/* What may stand in the other files, and what refers to it. */
+static void read_people(struct reader *r)
+{
+	static const struct key whole = KEY_TABLE(NULL, &included_table);
+
+	for (size_t i = 1; i < r->files->len; i++)
+		if (r->files->root[i] && !node_is_nothing(r->files->root[i]))
+			read_table(r, r->files->root[i], &whole, r->config);
+	classes_read(r);
+	if (r->report->nomem)
+		return;
+	read_unknown_users(r);
+	users_read(r);
+}
+
+void policy_read(struct config *config, const struct files *files, struct report *report)
+{
+	static const struct report_place first = {.line = 1, .column = 1};
+	struct reader r = {.report = report, .files = files, .config = config};
+
+	if (!main_root(&r) || node_is_nothing(main_root(&r))) {
+		report_add(report, &first, "the policy is empty; it needs at least tunnels");
 		return;
 	}
-	read_table(&r, root, &whole, config);
-	if (report->nomem)
-		return; /* arrays may be missing that the checks expect */
-	check_tunnels(&r);
-	check_externals(&r);
-	check_disjoint(&r);
-	check_addresses(&r);
-	default_external(config, report);
+	read_gateway(&r);
+	if (!report->nomem)
+		read_people(&r);
 }

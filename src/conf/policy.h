@@ -4,13 +4,13 @@
 #define TUNMAP_CONF_POLICY_H
 
 #include "include/config.h"
+#include "src/conf/files.h"
 #include "src/conf/report.h"
-#include "src/conf/tree.h"
 
-/* A configuration with every default filled in.  NULL: out of memory. */
+/* A configuration without any array, and every other default filled in.  NULL: out of memory. */
 struct config *policy_defaults(void);
 
-/* Read the file's tree at @root over the defaults in @config. */
-void policy_read(struct config *config, struct node *root, struct report *report);
+/* Read the trees of @files over the defaults in @config. */
+void policy_read(struct config *config, const struct files *files, struct report *report);
 
 #endif

@@ -32,9 +32,22 @@ void read_number(struct reader *r, struct node *node, const struct key *key, voi
 
 	if (!node_expect(r, node, NODE_SCALAR))
 		return;
-	if (value_number(node->text, bounds->min, bounds->max, member_of(target, key)) < 0)
+	if (value_integer(node->text, bounds->min, bounds->max, member_of(target, key)) < 0)
 		node_refuse(r->report, node, "is not a whole number from %u to %u",
 			(unsigned)bounds->min, (unsigned)bounds->max);
+}
+
+void read_port(struct reader *r, struct node *node, const struct key *key, void *target)
+{
+	uint16_t *out = member_of(target, key);
+	uint32_t port;
+
+	if (!node_expect(r, node, NODE_SCALAR))
+		return;
+	if (value_integer(node->text, 1, UINT16_MAX, &port) == 0)
+		*out = (uint16_t)port;
+	else
+		node_refuse(r->report, node, "is not a port from 1 to 65535");
 }
 
 void read_range(struct reader *r, struct node *node, const struct key *key, void *target)
@@ -125,7 +138,7 @@ void read_address(struct reader *r, struct node *node, const struct key *key, vo
 		return;
 	if (addr_parse(node->text, &addr) < 0)
 		node_refuse(r->report, node, "is not an IPv4 or IPv6 address");
-	else if (!addr_is_reachable(&addr))
+	else if (!addr_is_host(&addr))
 		node_refuse(r->report, node, "is unspecified, loopback, multicast or reserved");
 	else
 		*out = addr;

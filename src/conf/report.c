@@ -7,20 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-void report_init(struct report *r, const char *file)
+void report_init(struct report *r)
 {
 	memset(r, 0, sizeof(*r));
-	r->file = file;
 }
 
-static bool is_before(unsigned long line, unsigned long column, const struct config_fault *other)
+static bool is_before(const struct report_place *a, const struct report_place *b)
 {
-	return line != other->line ? line < other->line : column < other->column;
+	if (a->file != b->file)
+		return a->file < b->file;
+	return a->line != b->line ? a->line < b->line : a->column < b->column;
 }
 
-bool report_admits(const struct report *r, unsigned long line, unsigned long column)
+bool report_admits(const struct report *r, const struct report_place *place)
 {
-	return r->len < REPORT_MAX || is_before(line, column, &r->fault[REPORT_MAX - 1]);
+	return r->len < REPORT_MAX || is_before(place, &r->entry[REPORT_MAX - 1].place);
 }
 
 void report_omit(struct report *r)
@@ -28,50 +29,61 @@ void report_omit(struct report *r)
 	r->omitted++;
 }
 
-/* The place behind every fault of an earlier or the same position. */
-static struct config_fault *place_of(struct report *r, unsigned long line, unsigned long column)
-{
-	struct config_fault *place = r->fault + r->len;
-
-	while (place > r->fault && is_before(line, column, place - 1))
-		place--;
-	return place;
-}
-
 static void drop_last(struct report *r)
 {
-	fault_fini(&r->fault[--r->len]);
-	report_omit(r);
+	free(r->entry[--r->len].message);
 }
 
-static void insert(struct report *r, const struct config_fault *fault)
+/* Behind every fault of an earlier or the same place. */
+static struct report_entry *slot_for(struct report *r, const struct report_place *place)
 {
-	struct config_fault *place;
+	struct report_entry *slot = r->entry + r->len;
 
-	if (r->len == REPORT_MAX)
+	while (slot > r->entry && is_before(place, &slot[-1].place))
+		slot--;
+	return slot;
+}
+
+static void insert(struct report *r, const struct report_entry *entry)
+{
+	struct report_entry *slot;
+
+	if (r->len == REPORT_MAX) {
 		drop_last(r);
-	place = place_of(r, fault->line, fault->column);
-	memmove(place + 1, place, (size_t)(r->fault + r->len - place) * sizeof(*place));
-	*place = *fault;
+		report_omit(r);
+	}
+	slot = slot_for(r, &entry->place);
+	memmove(slot + 1, slot, (size_t)(r->entry + r->len - slot) * sizeof(*slot));
+	*slot = *entry;
 	r->len++;
 }
 
-void report_add(struct report *r, unsigned long line, unsigned long column, const char *message)
+void report_add(struct report *r, const struct report_place *place, const char *message)
 {
-	struct config_fault fault;
+	struct report_entry entry = {.place = *place};
 
-	if (!report_admits(r, line, column))
+	if (!report_admits(r, place)) {
 		report_omit(r);
-	else if (fault_init(&fault, r->file, line, column, message) < 0)
-		r->nomem = true;
+		return;
+	}
+	entry.message = strdup(message);
+	if (entry.message)
+		insert(r, &entry);
 	else
-		insert(r, &fault);
+		r->nomem = true;
 }
 
-void report_clear(struct report *r)
+void report_forget_file(struct report *r, uint32_t index, size_t omitted_before)
+{
+	while (r->len > 0 && r->entry[r->len - 1].place.file >= index)
+		drop_last(r);
+	r->omitted = omitted_before;
+}
+
+static void clear(struct report *r)
 {
 	while (r->len > 0)
-		fault_fini(&r->fault[--r->len]);
+		drop_last(r);
 	r->omitted = 0;
 	r->nomem = false;
 }
@@ -84,21 +96,33 @@ bool report_is_clean(const struct report *r)
 /* Lack of memory as the only fault: what it left of the others is no guide. */
 static void replace_by_nomem(struct report *r)
 {
-	report_clear(r);
-	report_add(r, 1, 1, "out of memory");
+	static const struct report_place first = {.line = 1, .column = 1};
+
+	clear(r);
+	report_add(r, &first, "out of memory");
 }
 
-static void add_omitted(const struct report *r, struct config_faults *out)
+static void hand_over(const struct report_place *place, const char *message, char *const *name,
+	struct config_faults *out)
 {
-	const struct config_fault *last = &r->fault[r->len - 1];
-	char message[64];
-
-	(void)snprintf(message, sizeof(message), "and %zu more", r->omitted);
-	if (fault_init(&out->fault[out->len], r->file, last->line, last->column, message) == 0)
+	if (fault_init(&out->fault[out->len], name[place->file], place->line, place->column,
+		    message) == 0)
 		out->len++;
 }
 
-void report_finish(struct report *r, struct config_faults *out)
+static void hand_over_all(const struct report *r, char *const *name, struct config_faults *out)
+{
+	char message[64];
+
+	for (size_t i = 0; i < r->len; i++)
+		hand_over(&r->entry[i].place, r->entry[i].message, name, out);
+	if (r->omitted == 0)
+		return;
+	(void)snprintf(message, sizeof(message), "and %zu more", r->omitted);
+	hand_over(&r->entry[r->len - 1].place, message, name, out);
+}
+
+void report_finish(struct report *r, char *const *name, struct config_faults *out)
 {
 	out->len = 0;
 	out->fault = NULL;
@@ -106,12 +130,7 @@ void report_finish(struct report *r, struct config_faults *out)
 		replace_by_nomem(r);
 	if (r->len > 0)
 		out->fault = malloc((r->len + 1) * sizeof(*out->fault));
-	if (out->fault) {
-		memcpy(out->fault, r->fault, r->len * sizeof(*out->fault));
-		out->len = r->len;
-		if (r->omitted > 0)
-			add_omitted(r, out);
-		r->len = 0; /* the texts are the caller's now */
-	}
-	report_clear(r);
+	if (out->fault)
+		hand_over_all(r, name, out);
+	clear(r);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The faults of a policy file while they are collected: in the order of the file, however
+ * The faults of a policy while they are collected: in the order of its files and lines, however
  * they are found, and bounded, so that a hopeless file costs neither memory nor patience.
  */
 #ifndef TUNMAP_CONF_REPORT_H
@@ -10,41 +10,52 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define REPORT_MAX 100 /* faults that are told; the others are counted */
 
+/* Where a fault stands. */
+struct report_place {
+	uint32_t file; /* index, in the order in which files are read */
+	uint32_t line; /* from 1 */
+	uint32_t column;
+};
+
+struct report_entry {
+	struct report_place place;
+	char *message;
+};
+
 struct report {
-	const char *file;
-	struct config_fault fault[REPORT_MAX]; /* sorted by line and column */
+	struct report_entry entry[REPORT_MAX]; /* sorted by place */
 	size_t len;
-	size_t omitted; /* faults behind the last of @fault */
+	size_t omitted; /* faults behind the last of @entry */
 	bool nomem;     /* some allocation failed: the collection is not complete */
 };
 
-/* @file is borrowed. */
-void report_init(struct report *r, const char *file);
+void report_init(struct report *r);
 
 /*
  * True when a fault at this place would be told.  If not, the caller spares itself the wording
  * and calls report_omit().
  */
-bool report_admits(const struct report *r, unsigned long line, unsigned long column);
+bool report_admits(const struct report *r, const struct report_place *place);
 void report_omit(struct report *r);
 
 /* Add a fault; @message is copied. */
-void report_add(struct report *r, unsigned long line, unsigned long column, const char *message);
+void report_add(struct report *r, const struct report_place *place, const char *message);
 
-/* Forget every fault, and a lack of memory as well. */
-void report_clear(struct report *r);
+/* Forget the faults of the file @index, which is the last of which there are any. */
+void report_forget_file(struct report *r, uint32_t index, size_t omitted_before);
 
 /* True when nothing went wrong so far. */
 bool report_is_clean(const struct report *r);
 
 /*
  * Hand the faults over, with a last line that counts those omitted; lack of memory replaces
- * them all.  @r is empty afterwards.  @out stays empty only when memory does not suffice for
- * one fault.
+ * them all.  @name holds the names of the files, of which the first is there always.  @r is
+ * empty afterwards.  @out stays empty only when memory does not suffice for one fault.
  */
-void report_finish(struct report *r, struct config_faults *out);
+void report_finish(struct report *r, char *const *name, struct config_faults *out);
 
 #endif

@@ -75,9 +75,11 @@ static void refuse_key(struct reader *r, const struct table *table, struct node 
 /* Advice is costly, and a file may have a million keys that nobody gets to see. */
 static void check_key(struct reader *r, const struct table *table, struct node *key)
 {
+	const struct report_place place = node_place(key);
+
 	if (!node_is_sound(key) || find_key(table, key->text))
 		return;
-	if (report_admits(r->report, key->line, key->column))
+	if (report_admits(r->report, &place))
 		refuse_key(r, table, key);
 	else
 		report_omit(r->report);

@@ -10,6 +10,7 @@
 #define TUNMAP_CONF_SCHEMA_H
 
 #include "include/config.h"
+#include "src/conf/files.h"
 #include "src/conf/report.h"
 #include "src/conf/tree.h"
 
@@ -19,8 +20,9 @@
 
 struct reader {
 	struct report *report;
+	const struct files *files;
 	struct config *config; /* as far as it is read, for checks across sections */
-	struct node *root;
+	bool pool_is_sound;    /* of the sections after nat: ports can be measured against it */
 };
 
 struct key;
@@ -54,8 +56,8 @@ struct list {
 	size_t size;      /* octets of an entry */
 	size_t len_offset;
 	size_t min;
-	size_t max;    /* what is quadratic in entries relies on this being small */
-	bool distinct; /* equal entries are a fault; they must have no padding */
+	size_t max;
+	bool distinct; /* equal entries are a fault; they must have no padding, and @max be small */
 };
 
 /* A word of a closed vocabulary, in an array that a NULL name ends. */
@@ -83,6 +85,10 @@ struct bounds {
 #define KEY_NUMBER(name, type, member, bounds)                                                     \
 	{                                                                                          \
 		name, read_number, MEMBER(type, member, uint32_t), bounds, false                   \
+	}
+#define KEY_PORT(name, type, member)                                                               \
+	{                                                                                          \
+		name, read_port, MEMBER(type, member, uint16_t), NULL, false                       \
 	}
 #define KEY_RANGE(name, type, member)                                                              \
 	{                                                                                          \
@@ -117,6 +123,7 @@ struct bounds {
 
 void read_bool(struct reader *r, struct node *node, const struct key *key, void *target);
 void read_number(struct reader *r, struct node *node, const struct key *key, void *target);
+void read_port(struct reader *r, struct node *node, const struct key *key, void *target);
 void read_range(struct reader *r, struct node *node, const struct key *key, void *target);
 void read_word(struct reader *r, struct node *node, const struct key *key, void *target);
 void read_words(struct reader *r, struct node *node, const struct key *key, void *target);

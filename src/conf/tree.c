@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "src/conf/tree.h"
 
+#include "src/conf/words.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,31 +34,42 @@ static struct tree_block *block_new(struct tree *tree, size_t size)
 	return b;
 }
 
-static void *tree_alloc(struct tree *tree, size_t len)
+static void *tree_alloc(struct tree *tree, size_t len, size_t align)
 {
-	size_t rounded =
-		(len + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
 	struct tree_block *b = tree->blocks;
-	void *p;
+	size_t start = b ? (b->used + align - 1) / align * align : 0;
 
-	if (!b || b->size - b->used < rounded)
-		b = block_new(tree, rounded > BLOCK_SIZE ? rounded : BLOCK_SIZE);
+	if (!b || b->size < start || b->size - start < len) {
+		b = block_new(tree, len > BLOCK_SIZE ? len : BLOCK_SIZE);
+		start = 0;
+	}
 	if (!b)
 		return NULL;
-	p = (char *)b->data + b->used;
-	b->used += rounded;
-	return p;
+	b->used = start + len;
+	return (char *)b->data + start;
+}
+
+static const char *copy_text(struct tree *tree, const char *text, size_t len)
+{
+	char *copy;
+
+	if (len == 0)
+		return "";
+	copy = tree_alloc(tree, len + 1, 1);
+	if (!copy)
+		return NULL;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	return copy;
 }
 
 struct node *tree_node(struct tree *tree, enum node_kind kind, const char *text, size_t len)
 {
-	struct node *node = tree_alloc(tree, sizeof(*node));
-	char *copy = tree_alloc(tree, len + 1);
+	struct node *node = tree_alloc(tree, sizeof(*node), _Alignof(struct node));
+	const char *copy = copy_text(tree, text, len);
 
 	if (!node || !copy)
 		return NULL;
-	memcpy(copy, text, len);
-	copy[len] = '\0';
 	*node = (struct node){.kind = kind, .text = copy};
 	tree->nodes++;
 	return node;
@@ -70,7 +83,6 @@ void tree_fini(struct tree *tree)
 		free(tree->blocks);
 		tree->blocks = next;
 	}
-	tree->root = NULL;
 }
 
 struct node *node_child(const struct node *node, const char *key)
@@ -81,6 +93,24 @@ struct node *node_child(const struct node *node, const char *key)
 		if (strcmp(c->key->text, key) == 0)
 			return c;
 	return NULL;
+}
+
+struct report_place node_place(const struct node *node)
+{
+	return (struct report_place){
+		.file = node->file, .line = node->line, .column = node->column};
+}
+
+struct config_mark node_mark(const struct node *node)
+{
+	return (struct config_mark){.file = node->file, .line = node->line};
+}
+
+bool node_is_before(const struct node *a, const struct node *b)
+{
+	if (a->file != b->file)
+		return a->file < b->file;
+	return a->line != b->line ? a->line < b->line : a->column < b->column;
 }
 
 bool node_is_nothing(const struct node *node)
@@ -95,25 +125,6 @@ bool node_is_sound(const struct node *node)
 	return !node || !node->faulty;
 }
 
-/*
- * Copy @text to @out for a terminal and a log: anything that is not printable ASCII as \xNN.
- * Returns the octets written; the text is cut, with dots, when it does not fit.
- */
-static size_t escape(char *out, size_t size, const char *text)
-{
-	size_t len = 0;
-
-	for (; *text && len + sizeof("\\xNN...") <= size; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c >= 0x20 && c < 0x7f)
-			out[len++] = (char)c;
-		else
-			len += (size_t)snprintf(out + len, size - len, "\\x%02x", c);
-	}
-	return len + (size_t)snprintf(out + len, size - len, "%s", *text ? "..." : "");
-}
-
 /* Write "key.key.key: " to @out, or nothing for the root. */
 static void write_path(char *out, size_t size, const struct node *node)
 {
@@ -124,7 +135,7 @@ static void write_path(char *out, size_t size, const struct node *node)
 		if (node->key)
 			name[names++] = node->key->text;
 	while (names > 0 && len + 8 < size) {
-		len += escape(out + len, size - len - 2, name[--names]);
+		len += words_escape(out + len, size - len - 2, name[--names]);
 		len += (size_t)snprintf(out + len, size - len, names > 0 ? "." : ": ");
 	}
 	out[len] = '\0';
@@ -133,15 +144,16 @@ static void write_path(char *out, size_t size, const struct node *node)
 static void fault(struct report *report, struct node *node, const char *quoted, const char *said)
 {
 	char path[PATH_MAX_LEN], message[PATH_MAX_LEN + QUOTED_MAX + SAID_MAX];
+	struct report_place place = node_place(node);
 
 	node->faulty = true;
-	if (!report_admits(report, node->line, node->column)) {
+	if (!report_admits(report, &place)) {
 		report_omit(report);
 		return;
 	}
 	write_path(path, sizeof(path), node);
 	(void)snprintf(message, sizeof(message), "%s%s%s", path, quoted, said);
-	report_add(report, node->line, node->column, message);
+	report_add(report, &place, message);
 }
 
 void node_fault(struct report *report, struct node *node, const char *format, ...)
@@ -162,7 +174,7 @@ void node_refuse(struct report *report, struct node *node, const char *format, .
 	size_t len;
 
 	quoted[0] = '"';
-	len = 1 + escape(quoted + 1, QUOTED_MAX, node->text);
+	len = 1 + words_escape(quoted + 1, QUOTED_MAX, node->text);
 	(void)snprintf(quoted + len, sizeof(quoted) - len, "\" ");
 	va_start(args, format);
 	(void)vsnprintf(said, sizeof(said), format, args);

@@ -8,6 +8,8 @@
 #define V6_BITS   128
 #define V4_OFFSET (V6_BITS - V4_BITS) /* bits before the IPv4 address in a struct addr */
 
+#define WIREGUARD_TEXT_LEN 44 /* of 32 octets in base64: 43 characters and one of padding */
+
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -31,7 +33,7 @@ static int scan_number(const char **text, uint32_t max, uint32_t *out)
 	return 0;
 }
 
-int value_number(const char *text, uint32_t min, uint32_t max, uint32_t *out)
+int value_integer(const char *text, uint32_t min, uint32_t max, uint32_t *out)
 {
 	uint32_t n;
 
@@ -60,20 +62,6 @@ int value_range(const char *text, struct port_range *out)
 	return first > last ? -ERANGE : 0;
 }
 
-/* Clear the bits behind the first @len; true when there were any. */
-static bool clear_behind(struct addr *a, unsigned len)
-{
-	bool any = false;
-
-	for (unsigned i = len / 8; i < sizeof(a->octet); i++) {
-		uint8_t kept = i == len / 8 ? (uint8_t)(0xff00u >> len % 8) : 0;
-
-		any = any || (a->octet[i] & ~kept);
-		a->octet[i] &= kept;
-	}
-	return any;
-}
-
 /* @length: the text behind the slash, or NULL. */
 static int read_prefix(const char *address, const char *length, struct config_prefix *out)
 {
@@ -83,11 +71,11 @@ static int read_prefix(const char *address, const char *length, struct config_pr
 
 	if (addr_parse(address, &a) < 0)
 		return -EINVAL;
-	if (length && value_number(length, 0, max, &len) < 0)
+	if (length && value_integer(length, 0, max, &len) < 0)
 		return -EINVAL;
 	out->len = (uint8_t)(dotted ? len + V4_OFFSET : len);
-	out->addr = a;
-	return clear_behind(&out->addr, out->len) ? -ERANGE : 0;
+	out->addr = addr_mask(&a, out->len);
+	return addr_equal(&out->addr, &a) ? 0 : -ERANGE;
 }
 
 int value_prefix(const char *text, struct config_prefix *out)
@@ -108,6 +96,77 @@ unsigned prefix_written_len(const struct config_prefix *prefix)
 	return addr_is_v4(&prefix->addr) ? prefix->len - V4_OFFSET : prefix->len;
 }
 
+bool prefix_contains(const struct config_prefix *outer, const struct config_prefix *inner)
+{
+	return inner->len >= outer->len && addr_is_in(&inner->addr, &outer->addr, outer->len);
+}
+
+/* The six bits that @c stands for in base64, or -1. */
+static int sextet(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (is_digit(c))
+		return c - '0' + 52;
+	if (c == '+')
+		return 62;
+	return c == '/' ? 63 : -1;
+}
+
+int value_wireguard_key(const char *text, struct config_wireguard_key *out)
+{
+	struct config_wireguard_key key;
+	size_t len = 0;
+	uint32_t bits = 0;
+
+	if (strlen(text) != WIREGUARD_TEXT_LEN || text[WIREGUARD_TEXT_LEN - 1] != '=')
+		return -EINVAL;
+	for (size_t i = 0; i < WIREGUARD_TEXT_LEN - 1; i++) {
+		int six = sextet(text[i]);
+
+		if (six < 0)
+			return -EINVAL;
+		bits = (bits << 6 | (uint32_t)six) & 0xffffff;
+		if (i % 4 != 0) /* another octet is complete */
+			key.octet[len++] = (uint8_t)(bits >> (6 - 2 * (i % 4)));
+	}
+	/* The last two bits stand for nothing: set, they would be a second spelling. */
+	if (bits & 3)
+		return -EINVAL;
+	*out = key;
+	return 0;
+}
+
+/* The address without its brackets; an IPv4 address has none. */
+static int read_host(const char *text, size_t len, struct addr *out)
+{
+	char host[ADDR_TEXT_MAX];
+	bool bracketed = text[0] == '[' && len >= 2 && text[len - 1] == ']';
+
+	if (bracketed) {
+		text++;
+		len -= 2;
+	}
+	if (len >= sizeof(host))
+		return -EINVAL;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	return bracketed == (strchr(host, ':') != NULL) ? addr_parse(host, out) : -EINVAL;
+}
+
+int value_endpoint(const char *text, struct addr *addr, uint16_t *port)
+{
+	const char *colon = strrchr(text, ':');
+	uint32_t number;
+
+	if (!colon || value_integer(colon + 1, 1, UINT16_MAX, &number) < 0)
+		return -EINVAL;
+	*port = (uint16_t)number;
+	return read_host(text, (size_t)(colon - text), addr);
+}
+
 bool range_contains(const struct port_range *outer, const struct port_range *inner)
 {
 	return outer->first <= inner->first && inner->last <= outer->last;
@@ -116,23 +175,6 @@ bool range_contains(const struct port_range *outer, const struct port_range *inn
 bool range_overlaps(const struct port_range *a, const struct port_range *b)
 {
 	return a->first <= b->last && b->first <= a->last;
-}
-
-static bool v4_is_reachable(const uint8_t *v4)
-{
-	return v4[0] != 0 && v4[0] != 127 && v4[0] < 224; /* from 224 on: multicast, reserved */
-}
-
-static bool v6_is_reachable(const struct addr *a)
-{
-	static const struct addr loopback = {.octet = {[15] = 1}};
-
-	return !addr_is_any(a) && !addr_equal(a, &loopback) && a->octet[0] != 0xff;
-}
-
-bool addr_is_reachable(const struct addr *a)
-{
-	return addr_is_v4(a) ? v4_is_reachable(addr_v4(a)) : v6_is_reachable(a);
 }
 
 static bool is_name_octet(char c)
@@ -155,4 +197,34 @@ bool interface_is_valid(const char *name)
 bool interface_is_glob(const char *name)
 {
 	return strpbrk(name, "*?[") != NULL;
+}
+
+static bool is_word_octet(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || is_digit(c) ||
+	       (c != '\0' && strchr("._@:+-", c));
+}
+
+bool name_is_valid(const char *name, size_t max)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len >= max)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!is_word_octet(name[i]))
+			return false;
+	return true;
+}
+
+bool path_is_valid(const char *path, size_t max)
+{
+	size_t len = strlen(path);
+
+	if (path[0] != '/' || path[len - 1] == '/' || len >= max)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)path[i] < ' ' || path[i] == 0x7f)
+			return false;
+	return true;
 }

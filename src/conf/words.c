@@ -17,6 +17,21 @@ void words_add(struct word_line *line, const char *separator, const char *word)
 			(size_t)snprintf(line->text + line->len, left, "%s%s", separator, word);
 }
 
+size_t words_escape(char *out, size_t size, const char *text)
+{
+	size_t len = 0;
+
+	for (; *text && len + sizeof("\\xNN...") <= size; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c >= 0x20 && c < 0x7f)
+			out[len++] = (char)c;
+		else
+			len += (size_t)snprintf(out + len, size - len, "\\x%02x", c);
+	}
+	return len + (size_t)snprintf(out + len, size - len, "%s", *text ? "..." : "");
+}
+
 static size_t min3(size_t a, size_t b, size_t c)
 {
 	size_t min = a < b ? a : b;
@@ -47,9 +62,12 @@ static size_t distance(const char *a, const char *b, size_t b_len)
 
 bool words_are_near(const char *written, const char *meant)
 {
-	size_t len = strlen(meant), edits;
+	size_t written_len = strlen(written), len = strlen(meant), edits;
 
-	if (len > WORD_MAX || strlen(written) > WORD_MAX)
+	if (len > WORD_MAX || written_len > WORD_MAX)
+		return false;
+	/* What differs more in length needs no closer look. */
+	if (written_len > len + 2 || len > written_len + 2)
 		return false;
 	edits = distance(written, meant, len);
 	return edits <= 2 && edits * 2 < len;

@@ -132,6 +132,75 @@ START_TEST(parse_refuses_what_is_no_address)
 }
 END_TEST
 
+static const struct {
+	const char *text;
+	bool host;
+} hosts[] = {
+	{"0.0.0.0", false},
+	{"0.255.255.255", false},
+	{"1.0.0.0", true},
+	{"10.9.1.2", true},
+	{"126.255.255.255", true},
+	{"127.0.0.1", false},
+	{"127.255.255.255", false},
+	{"128.0.0.0", true},
+	{"169.254.1.1", true},
+	{"223.255.255.255", true},
+	{"224.0.0.1", false},
+	{"239.255.255.255", false},
+	{"240.0.0.0", false},
+	{"255.255.255.254", false},
+	{"255.255.255.255", false},
+	{"::", false},
+	{"::1", false},
+	{"::2", true},
+	{"2001:db8::", true},
+	{"fe80::1", true},
+	{"feff::1", true},
+	{"ff00::", false},
+	{"ff02::1", false},
+};
+
+START_TEST(a_host_has_a_unicast_address)
+{
+	struct addr a = parsed(hosts[_i].text);
+
+	ck_assert_msg(addr_is_host(&a) == hosts[_i].host, "%s", hosts[_i].text);
+}
+END_TEST
+
+START_TEST(a_mask_keeps_the_first_bits_and_no_other)
+{
+	struct addr ones;
+
+	memset(ones.octet, 0xff, sizeof(ones.octet));
+	for (unsigned len = 0; len <= 128; len++) {
+		struct addr masked = addr_mask(&ones, len);
+
+		for (unsigned bit = 0; bit < 128; bit++)
+			ck_assert_msg(!(masked.octet[bit / 8] & 0x80 >> bit % 8) == (bit >= len),
+				"bit %u of %u", bit, len);
+	}
+}
+END_TEST
+
+START_TEST(a_prefix_has_what_begins_with_its_bits)
+{
+	struct addr prefix = parsed("10.9.16.0"), first = parsed("10.9.16.0");
+	struct addr last = parsed("10.9.31.255"), behind = parsed("10.9.32.0");
+	struct addr other = parsed("10.9.15.255"), all = parsed("::");
+
+	ck_assert(addr_is_in(&first, &prefix, 96 + 20));
+	ck_assert(addr_is_in(&last, &prefix, 96 + 20));
+	ck_assert(!addr_is_in(&behind, &prefix, 96 + 20));
+	ck_assert(!addr_is_in(&other, &prefix, 96 + 20));
+	ck_assert(addr_is_in(&prefix, &prefix, 128));
+	ck_assert(!addr_is_in(&last, &prefix, 128));
+	ck_assert(addr_is_in(&last, &all, 0));
+	ck_assert(!addr_is_in(&last, &all, 96));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("addr");
@@ -146,6 +215,9 @@ int main(void)
 	tcase_add_test(tc, any_ends_with_the_first_bit_set);
 	tcase_add_loop_test(tc, format_gives_back_what_was_parsed, 0, (int)ARRAY_LEN(texts));
 	tcase_add_test(tc, mapped_text_is_the_v4_address);
+	tcase_add_loop_test(tc, a_host_has_a_unicast_address, 0, (int)ARRAY_LEN(hosts));
+	tcase_add_test(tc, a_mask_keeps_the_first_bits_and_no_other);
+	tcase_add_test(tc, a_prefix_has_what_begins_with_its_bits);
 	tcase_add_loop_test(tc, parse_refuses_what_is_no_address, 0, (int)ARRAY_LEN(no_addresses));
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_ENV);
