@@ -25,6 +25,18 @@ struct backend_ops {
 	 * within a second.
 	 */
 	void (*end_flows)(void *self, const struct mapping *mapping);
+
+	/*
+	 * A mapping begins: end the UDP flows that its client began before from the internal
+	 * address and port and that do not leave through the mapping, so that their next packets
+	 * do, and the packets that their peers send to it arrive with their own source.  Flows
+	 * that leave through the mapping stay.  In the same way; TCP connections are left alone,
+	 * as they would not survive it.
+	 */
+	void (*adopt_flows)(void *self, const struct mapping *mapping);
+
+	/* End every flow from or to a tunnel address, in the same way. */
+	void (*end_flows_of)(void *self, const struct addr *internal);
 };
 
 struct backend {
@@ -41,6 +53,16 @@ static inline MUST_CHECK int backend_apply(
 static inline void backend_end_flows(const struct backend *b, const struct mapping *mapping)
 {
 	b->ops->end_flows(b->self, mapping);
+}
+
+static inline void backend_adopt_flows(const struct backend *b, const struct mapping *mapping)
+{
+	b->ops->adopt_flows(b->self, mapping);
+}
+
+static inline void backend_end_flows_of(const struct backend *b, const struct addr *internal)
+{
+	b->ops->end_flows_of(b->self, internal);
 }
 
 #endif

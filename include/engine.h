@@ -11,6 +11,7 @@
 #include "include/config.h"
 #include "include/exchange.h"
 #include "include/gateway.h"
+#include "include/hash.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -37,10 +38,12 @@ struct engine_counters {
 struct engine;
 
 /*
- * A new engine without an external address.  @config is borrowed until engine_free();
- * @backend must work for as long.  All memory is reserved here.  NULL: out of memory.
+ * A new engine without an external address.  @config is borrowed until engine_free() or
+ * admin_reload(); @backend must work for as long.  @sticky_key decides sticky ports: gateways
+ * that share it give a user the same.  All memory is reserved here.  NULL: out of memory.
  */
-struct engine *engine_new(const struct config *config, struct backend backend, int64_t now_ms);
+struct engine *engine_new(const struct config *config, struct backend backend,
+	const struct hash_key *sticky_key, int64_t now_ms);
 void engine_free(struct engine *e);
 
 /* Ports of the pool that the gateway itself uses are never given; mappings stay. */
@@ -65,6 +68,13 @@ void engine_expire(struct engine *e, int64_t now_ms);
 
 /* When engine_expire() has something to do next; INT64_MAX: never. */
 int64_t engine_next_ms(const struct engine *e);
+
+/* Seconds since the state was last lost, as clients are told. */
+uint32_t engine_epoch_s(const struct engine *e, int64_t now_ms);
+
+/* Port numbers that are held or rest, and those that are free, on the external addresses there are.
+ */
+void engine_pool_use(const struct engine *e, uint32_t *taken, uint32_t *free);
 
 /* Live mappings at this moment. */
 uint32_t engine_mappings(const struct engine *e);

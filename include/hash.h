@@ -16,6 +16,16 @@ struct hash_key {
 	uint64_t k1;
 };
 
+/* The number of hash chains for @capacity entries: a power of two, one entry a chain on average. */
+static inline uint32_t hash_chains(uint32_t capacity)
+{
+	uint32_t n = 1;
+
+	while (n < capacity)
+		n *= 2;
+	return n;
+}
+
 /* The hash of the @len 64-bit words at @word under @key. */
 uint64_t hash_words(const struct hash_key *key, const uint64_t *word, size_t len);
 

@@ -45,9 +45,10 @@ struct lease {
 	uint16_t external_port;
 	uint8_t external; /* index of the external address */
 	uint8_t protocol;
-	uint8_t state;  /* enum lease_state */
-	uint8_t origin; /* enum mapping_origin */
-	bool zero_port; /* asked for with internal port 0: external = internal port */
+	uint8_t state;   /* enum lease_state */
+	uint8_t origin;  /* enum mapping_origin */
+	bool zero_port;  /* asked for with internal port 0: external = internal port */
+	bool rests_free; /* resting, and not by its client's doing: the quota does not count it */
 };
 
 /* A lease and the indices it hangs in. */
@@ -92,6 +93,7 @@ struct lease_table {
 	uint32_t heap_len;
 	uint32_t live; /* leases that are LEASE_LIVE */
 	struct hash_key hash_key;
+	struct hash_key sticky_key; /* see lease_terms.sticky_id */
 	struct users *users;
 	struct gateway_external external[GATEWAY_EXTERNALS_MAX];
 	bool external_present[GATEWAY_EXTERNALS_MAX];
@@ -108,7 +110,10 @@ size_t lease_table_memory(uint32_t capacity);
 void lease_table_init(struct lease_table *t, void *memory, uint32_t capacity,
 	const struct hash_key *hash_key, struct users *users);
 
-/* The ports of every external address, present and future. */
+/*
+ * The ports of every external address, present and future.  Those of @reserved are nobody's,
+ * but for a static mapping's owner the other half of its port.
+ */
 void lease_table_open_ports(
 	struct lease_table *t, struct port_range pool, const struct port_set *reserved);
 
@@ -145,7 +150,8 @@ struct lease_terms {
 	uint32_t lifetime_s;
 	struct port_range ports; /* external ports this user may get */
 	enum config_port_choice port_choice;
-	bool may_take_new; /* false: the quota is used up, only the other half of a pair is left */
+	uint64_t sticky_id; /* of the user, the same on every gateway that shares a key */
+	bool may_take_new;  /* false: the quota is used up, only the other half of a pair is left */
 	bool strict_nonce;
 	uint64_t random; /* uniform */
 };
@@ -172,14 +178,38 @@ void lease_stage_renewal(struct lease_table *t, struct staging *staging, uint32_
 	const struct request *rq, uint32_t lifetime_s, int64_t now_ms);
 
 /*
- * Stage that a live lease ends and its port rests for @quarantine_s, 0 for not at all.
- * @staging must have room for one edit.
+ * Stage that a live lease ends and its port rests for @quarantine_s, 0 for not at all.  A rest
+ * that is @free does not count towards the user's quota.  @staging must have room for one edit.
  */
 void lease_stage_end(struct lease_table *t, struct staging *staging, uint32_t lease,
-	uint32_t quarantine_s, int64_t now_ms);
+	uint32_t quarantine_s, bool free, int64_t now_ms);
 
 /* Undo the staged changes from the @from-th on, the latest first. */
 void lease_abandon(struct lease_table *t, struct staging *staging, size_t from);
+
+/*
+ * What lease_stage_new() would answer, without changing anything: PCP_SUCCESS with *@external
+ * and *@port set.  @terms->user may be USER_NONE.
+ */
+enum pcp_result lease_preview(const struct lease_table *t, const struct request *rq,
+	const struct lease_terms *terms, int64_t now_ms, uint32_t *external, uint16_t *port);
+
+/*
+ * Stage a static mapping of @rq's internal tuple on @port of an external address, whatever the
+ * pool says.  No live lease has its internal tuple, and nobody else one on the port.  A rest
+ * on the port is over.  @staging must have room for one edit.  Returns PCP_SUCCESS or
+ * PCP_NO_RESOURCES.
+ */
+enum pcp_result lease_stage_static(struct lease_table *t, struct staging *staging,
+	const struct request *rq, const struct lease_terms *terms, uint32_t external, uint16_t port,
+	int64_t now_ms);
+
+/* The first lease on a port number, live or resting, or LEASE_NONE; then lease_next_of_port(). */
+uint32_t lease_first_of_port(const struct lease_table *t, uint32_t external, uint16_t port);
+uint32_t lease_next_of_port(const struct lease_table *t, uint32_t lease);
+
+/* A lease becomes another user's without a change in the kernel. */
+void lease_give_to(struct lease_table *t, uint32_t lease, uint32_t user);
 
 /*
  * The live lease that is overdue for the longest, or LEASE_NONE; ports whose rest is over are

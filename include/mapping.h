@@ -15,7 +15,8 @@
 
 enum mapping_origin {
 	MAPPING_NATPMP = 1,
-	MAPPING_PCP = 2
+	MAPPING_PCP = 2,
+	MAPPING_STATIC = 3 /* from the policy, without a request */
 };
 
 /* The tuple that clients, peers and the kernel agree on.  Ports are never 0. */

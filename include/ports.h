@@ -36,6 +36,9 @@ bool port_pool_is_open(const struct port_pool *pool, uint16_t port);
 void port_pool_take(struct port_pool *pool, uint16_t port);
 void port_pool_release(struct port_pool *pool, uint16_t port);
 
+/* How many ports are taken. */
+uint32_t port_pool_count_taken(const struct port_pool *pool);
+
 /* How many ports of @range are open and not taken. */
 uint32_t port_pool_count_free(const struct port_pool *pool, struct port_range range);
 
@@ -45,10 +48,17 @@ uint32_t port_pool_count_free(const struct port_pool *pool, struct port_range ra
  */
 uint16_t port_pool_pick(const struct port_pool *pool, struct port_range range, uint64_t random);
 
+/* The ports that need no privilege. */
+#define PORTS_UNPRIVILEGED ((struct port_range){1024, 65535})
+
 /*
- * The longest run of unprivileged ports outside @pool that holds none of @in_use: source ports
- * for everybody whose flows are not a mapping's.  { 0, 0 } when there is none.
+ * The longest run in @within that holds no port of @pool and none of @in_use: source ports for
+ * everybody whose flows are not a mapping's.  { 0, 0 } when there is none.
  */
-struct port_range ports_longest_run(struct port_range pool, const struct port_set *in_use);
+struct port_range ports_longest_run(
+	struct port_range within, struct port_range pool, const struct port_set *in_use);
+
+/* True when @range holds a port of @set. */
+bool ports_have_any(struct port_range range, const struct port_set *set);
 
 #endif

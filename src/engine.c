@@ -13,78 +13,57 @@
  */
 #include "include/engine.h"
 
-#include "include/lease.h"
 #include "include/log.h"
-#include "include/natpmp.h"
-#include "include/policy.h"
-#include "include/request.h"
-#include "include/users.h"
+#include "src/state.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 
-#define STAGING_MAX   2048  /* edits of one transaction */
-#define USERS_SPARE   65536 /* users beyond those that can hold a mapping */
-#define POSTPONE_MS   1000  /* before a lease is ended again that the kernel would not end */
-#define REPORT_MS     1000  /* between two lines about refusals */
-#define RANDOM_WORDS  64
-#define FIRST_EPOCH_S 1 /* clients take 0 for "never" */
-#define PROTOCOL_PAIR 2 /* TCP and UDP share a port number */
+#define STAGING_MAX 2048 /* edits of one transaction */
+
+/* Address space only: memory is touched as it fills.  All ports of all addresses, both protocols.
+ */
+#define LEASES_MAX   (65536u * GATEWAY_EXTERNALS_MAX * 2)
+#define USERS_MAX    (1u << 20)
+#define BINDINGS_MAX (1u << 19)
+
+#define STATIC_LIFETIME_S 3600
+#define POSTPONE_MS       1000 /* before a lease is ended again that the kernel would not end */
+#define REPORT_MS         1000 /* between two lines about refusals */
+#define FIRST_EPOCH_S     1    /* clients take 0 for "never" */
 
 /* The features of PCP that this engine gives a meaning to. */
 #define ENGINE_FEATURES ((uint32_t)PCP_FEATURE_PREFER_FAILURE)
 
-/* One caller's part of a batch. */
-struct plan {
-	struct exchange *x; /* NULL: a lease that is over */
-	uint32_t user;
-	uint32_t lease; /* that the plan is about; LEASE_NONE: none yet */
-	bool answered;  /* @x has its reply, or none is due; nothing is left to decide */
-	union {
-		struct natpmp_request natpmp;
-		struct pcp_request pcp;
-	} wire;
-	struct request rq;
-	struct answer answer;
-	size_t first, len; /* its part of what is staged */
-};
-
-struct engine {
-	const struct config *config;
-	struct backend backend;
-	struct users users;
-	struct lease_table leases;
-	struct staging staged;
-	struct plan plan[EXCHANGE_BATCH_MAX];
-	size_t plans;   /* in this batch */
-	size_t settled; /* of them, the kernel has agreed to or refused */
-	int64_t epoch_start_ms;
-	int64_t quiet_until_ms; /* no line about refusals before */
-	uint64_t random[RANDOM_WORDS];
-	size_t random_used;
-	struct engine_counters counters;
-	void *lease_memory;
-	void *user_memory;
-};
-
-static uint32_t epoch_s(const struct engine *e, int64_t now_ms)
+uint32_t engine_epoch_s(const struct engine *e, int64_t now_ms)
 {
 	return FIRST_EPOCH_S + (uint32_t)((now_ms - e->epoch_start_ms) / 1000);
 }
 
 static uint64_t random_word(struct engine *e)
 {
-	if (e->random_used == RANDOM_WORDS) {
+	if (e->random_used == STATE_RANDOM_WORDS) {
 		arc4random_buf(e->random, sizeof(e->random));
 		e->random_used = 0;
 	}
 	return e->random[e->random_used++];
 }
 
-static const struct config_class *class_of(const struct engine *e, const struct plan *p)
+uint32_t engine_user_of(const struct engine *e, const struct addr *addr)
 {
-	return &e->config->classes[e->users.user[p->user].class];
+	uint32_t binding = bindings_match(&e->bindings, addr);
+
+	return binding != BINDING_NONE ? e->bindings.binding[binding].user
+				       : users_find_address(&e->users, addr);
+}
+
+const struct config_class *engine_class_of(const struct engine *e, uint32_t user)
+{
+	bool named = user != USER_NONE && e->users.user[user].name[0];
+
+	return &e->config->classes[named ? e->users.user[user].class : e->config->unknown_class];
 }
 
 static void drop(struct engine *e, struct plan *p, enum engine_drop why)
@@ -96,10 +75,14 @@ static void drop(struct engine *e, struct plan *p, enum engine_drop why)
 /* Who asks, and do they ask at a rate they may? */
 static void identify(struct engine *e, struct plan *p, int64_t now_ms)
 {
-	p->user = users_identify(&e->users, &p->x->source, now_ms);
+	const struct addr *source = &p->x->source;
+
+	p->user = engine_user_of(e, source);
+	if (p->user == USER_NONE)
+		p->user = users_take_address(&e->users, source, now_ms);
 	if (p->user == USER_NONE)
 		drop(e, p, ENGINE_DROP_USERS);
-	else if (!users_admit(&e->users, p->user, class_of(e, p)->rate, now_ms))
+	else if (!users_admit(&e->users, p->user, engine_class_of(e, p->user)->rate, now_ms))
 		drop(e, p, ENGINE_DROP_RATE);
 }
 
@@ -122,8 +105,8 @@ static void decode_natpmp(struct engine *e, struct plan *p, int64_t now_ms)
 		drop(e, p, ENGINE_DROP_NOT_A_REQUEST);
 		return;
 	case NATPMP_REJECT:
-		x->reply_len = natpmp_encode_unsupp_opcode(
-			x->reply, sizeof(x->reply), x->request, x->request_len, epoch_s(e, now_ms));
+		x->reply_len = natpmp_encode_unsupp_opcode(x->reply, sizeof(x->reply), x->request,
+			x->request_len, engine_epoch_s(e, now_ms));
 		p->answered = true;
 		return;
 	case NATPMP_ACCEPT:
@@ -153,13 +136,13 @@ static void encode_pcp_error(struct engine *e, struct plan *p, enum pcp_result r
 	struct exchange *x = p->x;
 
 	x->reply_len = pcp_encode_error(x->reply, sizeof(x->reply), x->request, x->request_len,
-		result, lifetime_s, epoch_s(e, now_ms), parsed);
+		result, lifetime_s, engine_epoch_s(e, now_ms), parsed);
 }
 
 static void decode_pcp(struct engine *e, struct plan *p, int64_t now_ms)
 {
 	const struct pcp_request *m = &p->wire.pcp;
-	uint32_t features = class_of(e, p)->options & ENGINE_FEATURES;
+	uint32_t features = engine_class_of(e, p->user)->options & ENGINE_FEATURES;
 
 	switch (pcp_decode(
 		p->x->request, p->x->request_len, &p->x->source, features, &p->wire.pcp)) {
@@ -198,7 +181,7 @@ static void encode_natpmp_only(struct engine *e, struct plan *p, int64_t now_ms)
 		drop(e, p, ENGINE_DROP_NOT_A_REQUEST);
 	else
 		x->reply_len = natpmp_encode_unsupp_version(
-			x->reply, sizeof(x->reply), epoch_s(e, now_ms));
+			x->reply, sizeof(x->reply), engine_epoch_s(e, now_ms));
 	p->answered = true;
 }
 
@@ -215,13 +198,10 @@ static void decode(struct engine *e, struct plan *p, int64_t now_ms)
 		encode_natpmp_only(e, p, now_ms);
 }
 
-/* The client's lease that a request is about, or LEASE_NONE. */
-static uint32_t find_lease(const struct engine *e, const struct plan *p)
+uint32_t engine_find_lease(const struct engine *e, const struct request *rq, uint32_t user)
 {
-	const struct request *rq = &p->rq;
-
 	if (rq->internal_port == 0 && rq->origin == MAPPING_NATPMP)
-		return lease_find_zero_port(&e->leases, p->user, &rq->internal, rq->protocol);
+		return lease_find_zero_port(&e->leases, user, &rq->internal, rq->protocol);
 	return lease_find(&e->leases, &rq->internal, rq->protocol, rq->internal_port);
 }
 
@@ -234,24 +214,38 @@ static bool fits_suggestion(const struct engine *e, const struct request *rq, co
 		       addr_equal(&rq->suggested, &external->addr));
 }
 
-/* The external address that a new mapping would get, or LEASE_NONE. */
-static uint32_t external_for(const struct engine *e, const struct plan *p)
+bool engine_address_is_banned(const struct engine *e, const struct addr *addr, int64_t now_ms)
 {
-	return lease_external_for(&e->leases, p->user, &p->rq.internal);
+	for (size_t i = 0; i < e->bans; i++)
+		if (e->ban[i].until_ms > now_ms && addr_equal(&e->ban[i].addr, addr))
+			return true;
+	return false;
+}
+
+struct policy_facts engine_facts(const struct engine *e, const struct request *rq, uint32_t user,
+	uint32_t lease, int64_t now_ms)
+{
+	const struct lease *held = lease == LEASE_NONE ? NULL : lease_at(&e->leases, lease);
+	const struct user *who = user == USER_NONE ? NULL : &e->users.user[user];
+
+	return (struct policy_facts){
+		.held = held,
+		.held_fits_suggestion = held && fits_suggestion(e, rq, held),
+		.has_external =
+			held ? e->leases.external_present[held->external]
+			     : lease_external_for(&e->leases, user, &rq->internal) != LEASE_NONE,
+		.banned = (who && user_is_banned(who, now_ms)) ||
+			  engine_address_is_banned(e, &rq->internal, now_ms),
+		.unknown = !who || !who->name[0],
+		.now_ms = now_ms,
+	};
 }
 
 static struct policy_verdict decide(const struct engine *e, const struct plan *p, int64_t now_ms)
 {
-	const struct lease *held = p->lease == LEASE_NONE ? NULL : lease_at(&e->leases, p->lease);
-	struct policy_facts facts = {
-		.held = held,
-		.has_external =
-			lease_external_for(&e->leases, p->user, &p->rq.internal) != LEASE_NONE,
-		.held_fits_suggestion = held && fits_suggestion(e, &p->rq, held),
-		.now_ms = now_ms,
-	};
+	struct policy_facts facts = engine_facts(e, &p->rq, p->user, p->lease, now_ms);
 
-	return policy_judge(e->config, class_of(e, p), &p->rq, &facts);
+	return policy_judge(e->config, engine_class_of(e, p->user), &p->rq, &facts);
 }
 
 static void answer_error(struct plan *p, enum pcp_result result, uint32_t lifetime_s)
@@ -283,21 +277,47 @@ static struct port_range ports_for(const struct config_class *class, const struc
 	return ports;
 }
 
+/* What a sticky port follows from: the user's name, or his address. */
+static uint64_t sticky_id(const struct engine *e, const struct request *rq, uint32_t user)
+{
+	uint64_t word[CONFIG_USER_MAX / sizeof(uint64_t)] = {0};
+
+	if (user != USER_NONE && e->users.user[user].name[0])
+		memcpy(word, e->users.user[user].name, sizeof(e->users.user[user].name));
+	else
+		memcpy(word, rq->internal.octet, sizeof(rq->internal.octet));
+	return hash_words(&e->leases.sticky_key, word, ARRAY_LEN(word));
+}
+
+struct lease_terms engine_terms(
+	const struct engine *e, const struct request *rq, uint32_t user, uint32_t lifetime_s)
+{
+	const struct config_class *class = engine_class_of(e, user);
+	bool sticky = class->port_choice == CONFIG_PORT_STICKY;
+	bool strict = e->config->nonce == CONFIG_NONCE_STRICT;
+	uint32_t claimed = user == USER_NONE ? 0 : e->users.user[user].claimed;
+	uint32_t held = user == USER_NONE ? 0 : e->users.user[user].ports;
+
+	return (struct lease_terms){
+		.user = user,
+		.lifetime_s = lifetime_s,
+		.ports = ports_for(class, rq),
+		.port_choice = class->port_choice,
+		.sticky_id = sticky ? sticky_id(e, rq, user) : 0,
+		/* Under strict nonces a resting port is hard to have again: leave some room. */
+		.may_take_new =
+			claimed < class->mappings * (strict ? 2 : 1) && held < class->mappings,
+		.strict_nonce = strict,
+	};
+}
+
 static void stage_grant(struct engine *e, struct plan *p, uint32_t lifetime_s, int64_t now_ms)
 {
-	const struct config_class *class = class_of(e, p);
-	struct lease_terms terms = {
-		.user = p->user,
-		.lifetime_s = lifetime_s,
-		.ports = ports_for(class, &p->rq),
-		.port_choice = class->port_choice,
-		.may_take_new = e->users.user[p->user].ports < class->mappings,
-		.strict_nonce = e->config->nonce == CONFIG_NONCE_STRICT,
-		.random = random_word(e),
-	};
+	struct lease_terms terms = engine_terms(e, &p->rq, p->user, lifetime_s);
 	uint32_t retry_s = 0;
 	enum pcp_result result;
 
+	terms.random = random_word(e);
 	result = lease_stage_new(
 		&e->leases, &e->staged, &p->rq, &terms, now_ms, &p->lease, &retry_s);
 	if (result == PCP_SUCCESS)
@@ -306,19 +326,20 @@ static void stage_grant(struct engine *e, struct plan *p, uint32_t lifetime_s, i
 		answer_error(p, result, retry_s ? retry_s : pcp_error_lifetime_s(result));
 }
 
-static void stage_end(struct engine *e, uint32_t lease, int64_t now_ms)
+static void stage_end(struct engine *e, uint32_t lease, enum admin_reason reason, int64_t now_ms)
 {
-	const struct lease *l = lease_at(&e->leases, lease);
-	const struct config_class *class = &e->config->classes[e->users.user[l->user].class];
+	/* Who maps and unmaps in turn must not take the pool; who is revoked is not to blame. */
+	bool free = reason != ADMIN_REASON_REQUEST && reason != ADMIN_REASON_EXPIRED;
+	const struct config_class *class = engine_class_of(e, lease_at(&e->leases, lease)->user);
 
-	lease_stage_end(&e->leases, &e->staged, lease, class->quarantine_s, now_ms);
+	lease_stage_end(&e->leases, &e->staged, lease, class->quarantine_s, free, now_ms);
 }
 
 static void stage_mapping(struct engine *e, struct plan *p, int64_t now_ms)
 {
 	struct policy_verdict verdict;
 
-	p->lease = find_lease(e, p);
+	p->lease = engine_find_lease(e, &p->rq, p->user);
 	verdict = decide(e, p, now_ms);
 	switch (verdict.action) {
 	case POLICY_GRANT:
@@ -330,7 +351,7 @@ static void stage_mapping(struct engine *e, struct plan *p, int64_t now_ms)
 		answer_lease(e, p, verdict.lifetime_s);
 		break;
 	case POLICY_END:
-		stage_end(e, p->lease, now_ms);
+		stage_end(e, p->lease, p->reason, now_ms);
 		answer_error(p, PCP_SUCCESS, 0);
 		break;
 	case POLICY_ANSWER:
@@ -342,47 +363,92 @@ static void stage_mapping(struct engine *e, struct plan *p, int64_t now_ms)
 	}
 }
 
-static void engine_settle(struct engine *e, size_t upto, int64_t now_ms);
+static bool is_meant_by_unmap_all(const struct plan *p, const struct lease *l)
+{
+	return l->state == LEASE_LIVE && l->protocol == p->rq.protocol &&
+	       l->origin != MAPPING_PCP && addr_equal(&l->internal, &p->rq.internal);
+}
 
 /*
  * NAT-PMP's "delete all" of one protocol ends the client's NAT-PMP mappings only (RFC 6886
- * 3.4, Q-21).  They may be more than a transaction holds; then it takes several.
+ * 3.4, Q-21), and says so when static ones stay.  What does not fit into the transaction is left
+ * for the next: the plan is unfinished.  Room for one edit of every other plan stays.
  */
 static void stage_unmap_all(struct engine *e, struct plan *p, int64_t now_ms)
 {
 	uint32_t at = e->users.user[p->user].first_lease;
+	bool kept = false;
 	uint32_t next;
 
-	answer_error(p, PCP_SUCCESS, 0);
-	for (; at != LEASE_NONE; at = next) {
+	for (; at != LEASE_NONE && !p->unfinished; at = next) {
 		const struct lease *l = lease_at(&e->leases, at);
 
 		next = e->leases.node[at].next_of_user;
-		if (l->state != LEASE_LIVE || l->origin != MAPPING_NATPMP ||
-			l->protocol != p->rq.protocol || !addr_equal(&l->internal, &p->rq.internal))
+		if (!is_meant_by_unmap_all(p, l))
 			continue;
-		if (e->staged.len == e->staged.size) {
-			p->len = e->staged.len - p->first;
-			engine_settle(e, (size_t)(p - e->plan) + 1, now_ms);
-			if (p->answer.result != PCP_SUCCESS)
-				return;
-			e->settled--;
-			p->first = 0;
-		}
-		stage_end(e, at, now_ms);
+		if (l->origin == MAPPING_STATIC)
+			kept = true;
+		else if (e->staged.len + EXCHANGE_BATCH_MAX < e->staged.size)
+			stage_end(e, at, p->reason, now_ms);
+		else
+			p->unfinished = true;
 	}
+	answer_error(p, kept ? PCP_NOT_AUTHORIZED : PCP_SUCCESS, 0);
 }
 
-static void stage_address(struct engine *e, struct plan *p)
+static void stage_address(struct engine *e, struct plan *p, int64_t now_ms)
 {
-	uint32_t external = external_for(e, p);
+	struct policy_facts facts = engine_facts(e, &p->rq, p->user, LEASE_NONE, now_ms);
+	uint32_t external = lease_external_for(&e->leases, p->user, &p->rq.internal);
 
-	if (external == LEASE_NONE) {
-		answer_error(p, PCP_NETWORK_FAILURE, 0);
+	if (!policy_admits(e->config, &facts) || external == LEASE_NONE) {
+		answer_error(
+			p, external == LEASE_NONE ? PCP_NETWORK_FAILURE : PCP_NOT_AUTHORIZED, 0);
 		return;
 	}
 	p->answer = (struct answer){
 		.result = PCP_SUCCESS, .external = e->leases.external[external].advertise};
+}
+
+static void stage_request(struct engine *e, struct plan *p, int64_t now_ms)
+{
+	switch (p->rq.kind) {
+	case REQUEST_ADDRESS:
+		stage_address(e, p, now_ms);
+		break;
+	case REQUEST_ANNOUNCE:
+		answer_error(p, PCP_SUCCESS, 0);
+		break;
+	case REQUEST_UNMAP_ALL:
+		stage_unmap_all(e, p, now_ms);
+		break;
+	case REQUEST_MAP:
+	case REQUEST_UNMAP:
+		stage_mapping(e, p, now_ms);
+		break;
+	}
+}
+
+/* A static mapping stands for as long as the daemon runs: the lease renews itself. */
+static void stage_hold(struct engine *e, struct plan *p, int64_t now_ms)
+{
+	struct lease_terms terms = {.user = p->user, .lifetime_s = STATIC_LIFETIME_S};
+	const struct request *rq = &p->rq;
+	uint32_t external = lease_external_for(&e->leases, p->user, &rq->internal);
+
+	p->lease = lease_find(&e->leases, &rq->internal, rq->protocol, rq->internal_port);
+	if (p->lease != LEASE_NONE) {
+		lease_stage_renewal(
+			&e->leases, &e->staged, p->lease, rq, STATIC_LIFETIME_S, now_ms);
+	} else {
+		if (external == LEASE_NONE ||
+			lease_stage_static(&e->leases, &e->staged, rq, &terms, external,
+				rq->suggested_port, now_ms) != PCP_SUCCESS)
+			return;
+		p->lease = lease_find(&e->leases, &rq->internal, rq->protocol, rq->internal_port);
+	}
+	/* Half-way through, so that the kernel's own timeout never comes near. */
+	lease_postpone(&e->leases, p->lease, now_ms, STATIC_LIFETIME_S * INT64_C(500));
 }
 
 /* What would the plan change?  Make it so in the table, and note it for the kernel. */
@@ -390,41 +456,114 @@ static void stage(struct engine *e, struct plan *p, int64_t now_ms)
 {
 	p->first = e->staged.len;
 	p->len = 0;
+	p->unfinished = false;
 	if (p->answered)
 		return;
-	if (!p->x) {
+	switch (p->kind) {
+	case PLAN_REQUEST:
+		stage_request(e, p, now_ms);
+		break;
+	case PLAN_END:
 		if (lease_at(&e->leases, p->lease)->state == LEASE_LIVE)
-			stage_end(e, p->lease, now_ms);
-	} else if (p->rq.kind == REQUEST_ADDRESS) {
-		stage_address(e, p);
-	} else if (p->rq.kind == REQUEST_ANNOUNCE) {
-		answer_error(p, PCP_SUCCESS, 0);
-	} else if (p->rq.kind == REQUEST_UNMAP_ALL) {
-		stage_unmap_all(e, p, now_ms);
-	} else {
-		stage_mapping(e, p, now_ms);
+			stage_end(e, p->lease, p->reason, now_ms);
+		break;
+	case PLAN_HOLD:
+		stage_hold(e, p, now_ms);
+		break;
 	}
 	p->len = e->staged.len - p->first;
 }
 
-/* What the kernel agreed to is true: nothing can undo it, and ended mappings lose their flows. */
+struct admin_mapping engine_describe(const struct engine *e, const struct lease *l, int64_t now_ms)
+{
+	const struct user *user = &e->users.user[l->user];
+
+	return (struct admin_mapping){
+		.protocol = l->protocol,
+		.internal = l->internal,
+		.internal_port = l->internal_port,
+		.external = e->leases.external[l->external].advertise,
+		.external_port = l->external_port,
+		.lifetime_s = l->lifetime_s,
+		.remaining_s = lease_left_s(l, now_ms),
+		.user = user->name,
+		.class = engine_class_of(e, l->user)->name,
+		.origin = (enum mapping_origin)l->origin,
+		.opcode = PCP_OP_MAP,
+	};
+}
+
+void engine_tell(struct engine *e, struct admin_event event)
+{
+	if (e->event_fn)
+		e->event_fn(e->event_arg, &event);
+}
+
+/* How clients call an external address. */
+static const struct addr *advertised(const struct engine *e, const struct addr *external)
+{
+	for (size_t i = 0; i < GATEWAY_EXTERNALS_MAX; i++)
+		if (addr_equal(&e->leases.external[i].addr, external))
+			return &e->leases.external[i].advertise;
+	return external;
+}
+
+/* As the kernel was told: the lease may have gone on to somebody else in the same batch. */
+static void tell_mapping(struct engine *e, enum admin_event_kind kind, enum admin_reason reason,
+	const struct mapping *m, uint32_t user)
+{
+	struct admin_mapping mapping;
+
+	if (!e->event_fn)
+		return;
+	mapping = (struct admin_mapping){
+		.protocol = m->protocol,
+		.internal = m->internal,
+		.internal_port = m->internal_port,
+		.external = *advertised(e, &m->external),
+		.external_port = m->external_port,
+		.lifetime_s = m->lifetime_s,
+		.remaining_s = kind == ADMIN_EVENT_GRANTED ? m->lifetime_s : 0,
+		.user = e->users.user[user].name,
+		.class = engine_class_of(e, user)->name,
+		.origin = (enum mapping_origin)m->origin,
+		.opcode = (enum pcp_opcode)m->opcode,
+	};
+	engine_tell(e, (struct admin_event){.kind = kind, .reason = reason, .mapping = &mapping});
+}
+
+/*
+ * What the kernel agreed to is true: nothing can undo it.  Ended mappings lose their flows, and
+ * older flows of a client's port go over to its new mapping.
+ */
+static void commit_edit(struct engine *e, const struct plan *p, size_t i)
+{
+	const struct edit *edit = &e->staged.edit[i];
+	const struct lease_change *change = &e->staged.change[i];
+
+	switch (edit->kind) {
+	case EDIT_MAP:
+		e->counters.granted++;
+		backend_adopt_flows(&e->backend, &edit->mapping);
+		tell_mapping(e, ADMIN_EVENT_GRANTED, p->reason, &edit->mapping, p->user);
+		break;
+	case EDIT_UNMAP:
+		e->counters.ended++;
+		backend_end_flows(&e->backend, &edit->mapping);
+		tell_mapping(e, ADMIN_EVENT_ENDED, p->reason, &edit->mapping, change->before.user);
+		break;
+	case EDIT_RENEW:
+	case EDIT_REWRITE:
+		e->counters.renewed++;
+		break;
+	}
+}
+
 static void commit(struct engine *e, size_t from, size_t to)
 {
-	const struct plan *first = &e->plan[from];
-	const struct plan *last = &e->plan[to - 1];
-
-	for (size_t i = first->first; i < last->first + last->len; i++) {
-		const struct edit *edit = &e->staged.edit[i];
-
-		if (edit->kind == EDIT_UNMAP) {
-			backend_end_flows(&e->backend, &edit->mapping);
-			e->counters.ended++;
-		} else if (edit->kind == EDIT_MAP) {
-			e->counters.granted++;
-		} else {
-			e->counters.renewed++;
-		}
-	}
+	for (size_t k = from; k < to; k++)
+		for (size_t i = 0; i < e->plan[k].len; i++)
+			commit_edit(e, &e->plan[k], e->plan[k].first + i);
 }
 
 /*
@@ -465,9 +604,10 @@ static void refuse(struct engine *e, size_t at, size_t upto, int err, int64_t no
 	report_refusal(e, err, now_ms);
 	lease_abandon(&e->leases, &e->staged, p->first);
 	p->len = 0;
-	if (p->x)
+	p->unfinished = false;
+	if (p->kind == PLAN_REQUEST)
 		answer_error(p, PCP_NO_RESOURCES, pcp_error_lifetime_s(PCP_NO_RESOURCES));
-	else
+	else if (p->lease != LEASE_NONE && lease_at(&e->leases, p->lease)->state == LEASE_LIVE)
 		lease_postpone(&e->leases, p->lease, now_ms, POSTPONE_MS);
 	e->settled = at + 1;
 	for (size_t i = at + 1; i < upto; i++)
@@ -475,7 +615,7 @@ static void refuse(struct engine *e, size_t at, size_t upto, int err, int64_t no
 }
 
 /* Everything staged by the first @upto plans becomes true, or is undone and refused one by one. */
-static void engine_settle(struct engine *e, size_t upto, int64_t now_ms)
+static void settle_staged(struct engine *e, size_t upto, int64_t now_ms)
 {
 	size_t to = upto;
 
@@ -497,6 +637,20 @@ static void engine_settle(struct engine *e, size_t upto, int64_t now_ms)
 		}
 	}
 	staging_clear(&e->staged);
+}
+
+/* The same, until no plan has anything left to stage. */
+static void engine_settle(struct engine *e, size_t upto, int64_t now_ms)
+{
+	settle_staged(e, upto, now_ms);
+	for (size_t i = 0; i < upto; i++) {
+		while (e->plan[i].unfinished) {
+			e->settled = i;
+			stage(e, &e->plan[i], now_ms);
+			settle_staged(e, i + 1, now_ms);
+		}
+	}
+	e->settled = upto;
 }
 
 static enum natpmp_result natpmp_result_of(enum pcp_result result)
@@ -531,10 +685,11 @@ static void encode_natpmp(const struct engine *e, struct plan *p, int64_t now_ms
 
 	if (p->rq.kind == REQUEST_ADDRESS)
 		x->reply_len = natpmp_encode_address(x->reply, sizeof(x->reply), result,
-			epoch_s(e, now_ms), &p->answer.external);
+			engine_epoch_s(e, now_ms), &p->answer.external);
 	else
 		x->reply_len = natpmp_encode_mapping(x->reply, sizeof(x->reply), &p->wire.natpmp,
-			result, epoch_s(e, now_ms), p->answer.external_port, p->answer.lifetime_s);
+			result, engine_epoch_s(e, now_ms), p->answer.external_port,
+			p->answer.lifetime_s);
 }
 
 static void encode_pcp(struct engine *e, struct plan *p, int64_t now_ms)
@@ -542,7 +697,7 @@ static void encode_pcp(struct engine *e, struct plan *p, int64_t now_ms)
 	struct pcp_response rs = {
 		.opcode = p->wire.pcp.opcode,
 		.lifetime_s = p->answer.lifetime_s,
-		.epoch_s = epoch_s(e, now_ms),
+		.epoch_s = engine_epoch_s(e, now_ms),
 		.map = p->wire.pcp.map,
 		.options = p->wire.pcp.options,
 	};
@@ -559,11 +714,23 @@ static void encode_pcp(struct engine *e, struct plan *p, int64_t now_ms)
 	p->x->reply_len = pcp_encode_response(p->x->reply, sizeof(p->x->reply), &rs);
 }
 
+static void tell_refusal(struct engine *e, const struct plan *p)
+{
+	engine_tell(e, (struct admin_event){
+			       .kind = ADMIN_EVENT_REFUSED,
+			       .result = p->answer.result,
+			       .user = e->users.user[p->user].name,
+			       .address = &p->rq.internal,
+		       });
+}
+
 static void encode(struct engine *e, struct plan *p, int64_t now_ms)
 {
 	if (p->answered)
 		return;
 	e->counters.results[p->answer.result]++;
+	if (p->answer.result != PCP_SUCCESS)
+		tell_refusal(e, p);
 	if (p->rq.origin == MAPPING_NATPMP)
 		encode_natpmp(e, p, now_ms);
 	else
@@ -573,6 +740,8 @@ static void encode(struct engine *e, struct plan *p, int64_t now_ms)
 /* From the bytes of one request to what it would change. */
 static void take(struct engine *e, struct plan *p, struct exchange *x, int64_t now_ms)
 {
+	p->kind = PLAN_REQUEST;
+	p->reason = ADMIN_REASON_REQUEST;
 	p->x = x;
 	p->lease = LEASE_NONE;
 	p->answered = false;
@@ -584,63 +753,142 @@ static void take(struct engine *e, struct plan *p, struct exchange *x, int64_t n
 	stage(e, p, now_ms);
 }
 
-static void begin_batch(struct engine *e)
+void engine_begin(struct engine *e)
 {
 	e->plans = 0;
 	e->settled = 0;
 }
 
-/* Room for one plan's edits; "delete all" makes room for itself. */
-static void make_room(struct engine *e, int64_t now_ms)
-{
-	if (e->staged.len == e->staged.size)
-		engine_settle(e, e->plans, now_ms);
-}
-
 void engine_serve(struct engine *e, struct exchange *x, size_t len, int64_t now_ms)
 {
 	assert(len <= EXCHANGE_BATCH_MAX);
-	begin_batch(e);
+	engine_begin(e);
 	for (size_t i = 0; i < len; i++) {
-		make_room(e, now_ms);
 		take(e, &e->plan[e->plans++], &x[i], now_ms);
+		/* Who comes next must see all of it done. */
+		if (e->plan[i].unfinished)
+			engine_settle(e, e->plans, now_ms);
 	}
 	engine_settle(e, e->plans, now_ms);
 	for (size_t i = 0; i < len; i++)
 		encode(e, &e->plan[i], now_ms);
 }
 
-static void plan_end(struct engine *e, uint32_t lease, int64_t now_ms)
+static struct plan *next_plan(struct engine *e, int64_t now_ms)
 {
-	struct plan *p = &e->plan[e->plans++];
+	if (e->plans == EXCHANGE_BATCH_MAX) {
+		engine_finish(e, now_ms);
+		engine_begin(e);
+	}
+	return &e->plan[e->plans++];
+}
 
-	p->x = NULL;
+void engine_plan_end(struct engine *e, uint32_t lease, enum admin_reason reason, int64_t now_ms)
+{
+	struct plan *p = next_plan(e, now_ms);
+
+	p->kind = PLAN_END;
+	p->reason = reason;
 	p->lease = lease;
 	p->answered = false;
 	stage(e, p, now_ms);
 }
 
+void engine_plan_static(struct engine *e, uint32_t user, const struct request *rq, int64_t now_ms)
+{
+	struct plan *p = next_plan(e, now_ms);
+
+	p->kind = PLAN_HOLD;
+	p->reason = ADMIN_REASON_REQUEST;
+	p->user = user;
+	p->rq = *rq;
+	p->lease = lease_find(&e->leases, &rq->internal, rq->protocol, rq->internal_port);
+	p->answered = false;
+	stage(e, p, now_ms);
+}
+
+void engine_finish(struct engine *e, int64_t now_ms)
+{
+	engine_settle(e, e->plans, now_ms);
+}
+
+/* A lease is over: a client's ends, a static one goes on. */
+static void plan_overdue(struct engine *e, uint32_t lease, int64_t now_ms)
+{
+	const struct lease *l = lease_at(&e->leases, lease);
+	struct request rq = {
+		.origin = MAPPING_STATIC,
+		.internal = l->internal,
+		.protocol = l->protocol,
+		.internal_port = l->internal_port,
+		.suggested_port = l->external_port,
+	};
+
+	if (l->origin == MAPPING_STATIC)
+		engine_plan_static(e, l->user, &rq, now_ms);
+	else
+		engine_plan_end(e, lease, ADMIN_REASON_EXPIRED, now_ms);
+}
+
+static void note_ban(struct engine *e, int64_t until_ms, int64_t now_ms)
+{
+	if (until_ms > now_ms && until_ms < e->unban_ms)
+		e->unban_ms = until_ms;
+}
+
+/* A ban is over: static mappings come back. */
+static void lift_bans(struct engine *e, int64_t now_ms)
+{
+	e->unban_ms = INT64_MAX;
+	for (uint32_t n = 0; n < e->users.used; n++)
+		note_ban(e, e->users.user[n].banned_until_ms, now_ms);
+	for (size_t i = 0; i < e->bans; i++)
+		note_ban(e, e->ban[i].until_ms, now_ms);
+	engine_hold_statics(e, now_ms);
+}
+
 void engine_expire(struct engine *e, int64_t now_ms)
 {
-	begin_batch(e);
+	if (now_ms >= e->unban_ms)
+		lift_bans(e, now_ms);
+	engine_begin(e);
 	while (e->plans < EXCHANGE_BATCH_MAX) {
 		uint32_t lease = lease_overdue(&e->leases, now_ms);
 
 		if (lease == LEASE_NONE)
 			break;
-		plan_end(e, lease, now_ms);
+		plan_overdue(e, lease, now_ms);
 	}
-	engine_settle(e, e->plans, now_ms);
+	engine_finish(e, now_ms);
 }
 
 int64_t engine_next_ms(const struct engine *e)
 {
-	return lease_next_end_ms(&e->leases);
+	int64_t end_ms = lease_next_end_ms(&e->leases);
+
+	return end_ms < e->unban_ms ? end_ms : e->unban_ms;
 }
 
 void engine_reserve_ports(struct engine *e, const struct port_set *reserved)
 {
-	lease_table_open_ports(&e->leases, e->config->pool, reserved);
+	struct port_set closed = *reserved;
+
+	e->gateway_ports = *reserved;
+	for (size_t i = 0; i < ARRAY_LEN(closed.word); i++)
+		closed.word[i] |= e->static_ports.word[i];
+	lease_table_open_ports(&e->leases, e->config->pool, &closed);
+}
+
+void engine_pool_use(const struct engine *e, uint32_t *taken, uint32_t *free)
+{
+	*taken = 0;
+	*free = 0;
+	for (size_t i = 0; i < GATEWAY_EXTERNALS_MAX; i++) {
+		if (!e->leases.external_present[i])
+			continue;
+		*taken += port_pool_count_taken(&e->leases.pool[i]);
+		*free += port_pool_count_free(&e->leases.pool[i], e->config->pool);
+	}
 }
 
 static bool is_listed(const struct gateway_external *list, size_t len, const struct addr *addr)
@@ -651,25 +899,29 @@ static bool is_listed(const struct gateway_external *list, size_t len, const str
 	return false;
 }
 
+static uint32_t count_on_external(const struct engine *e, uint32_t external)
+{
+	uint32_t count = 0;
+
+	for (uint32_t n = 0; n < e->leases.used; n++)
+		count += lease_at(&e->leases, n)->state == LEASE_LIVE &&
+			 lease_at(&e->leases, n)->external == external;
+	return count;
+}
+
 /*
  * End every lease on an address.  Their port numbers rest, so that their clients get the same
  * ones on the address that follows.  Returns how many the kernel would not end.
  */
 static uint32_t end_external(struct engine *e, uint32_t external, int64_t now_ms)
 {
-	uint32_t left = 0;
-
-	for (uint32_t n = 0; n < e->leases.used;) {
-		begin_batch(e);
-		for (; n < e->leases.used && e->plans < EXCHANGE_BATCH_MAX; n++)
-			if (lease_at(&e->leases, n)->state == LEASE_LIVE &&
-				lease_at(&e->leases, n)->external == external)
-				plan_end(e, n, now_ms);
-		engine_settle(e, e->plans, now_ms);
-		for (size_t i = 0; i < e->plans; i++)
-			left += lease_at(&e->leases, e->plan[i].lease)->state == LEASE_LIVE;
-	}
-	return left;
+	engine_begin(e);
+	for (uint32_t n = 0; n < e->leases.used; n++)
+		if (lease_at(&e->leases, n)->state == LEASE_LIVE &&
+			lease_at(&e->leases, n)->external == external)
+			engine_plan_end(e, n, ADMIN_REASON_NETWORK, now_ms);
+	engine_finish(e, now_ms);
+	return count_on_external(e, external);
 }
 
 /* The place of an address that is known already, else a free one, else GATEWAY_EXTERNALS_MAX. */
@@ -686,10 +938,29 @@ static size_t place_for(const struct lease_table *t, const struct addr *addr)
 	return free;
 }
 
+/* Are these the addresses that are there already, told by the same names? */
+static bool same_externals(
+	const struct lease_table *t, const struct gateway_external *external, size_t len)
+{
+	size_t present = 0;
+
+	for (size_t i = 0; i < GATEWAY_EXTERNALS_MAX; i++)
+		present += t->external_present[i];
+	for (size_t i = 0; i < len; i++) {
+		size_t place = place_for(t, &external[i].addr);
+
+		if (place == GATEWAY_EXTERNALS_MAX || !t->external_present[place] ||
+			!addr_equal(&t->external[place].advertise, &external[i].advertise))
+			return false;
+	}
+	return present == len;
+}
+
 void engine_set_externals(
 	struct engine *e, const struct gateway_external *external, size_t len, int64_t now_ms)
 {
 	struct lease_table *t = &e->leases;
+	bool same = same_externals(t, external, len);
 	bool replaced = false;
 
 	for (uint32_t i = 0; i < GATEWAY_EXTERNALS_MAX; i++) {
@@ -712,20 +983,30 @@ void engine_set_externals(
 	}
 	if (replaced)
 		e->epoch_start_ms = now_ms;
+	if (same)
+		return;
+	engine_hold_statics(e, now_ms);
+	engine_tell(e, (struct admin_event){.kind = ADMIN_EVENT_EXTERNAL});
 }
 
-static uint32_t lease_capacity(const struct config *config)
+static int reserve_memory(struct engine *e)
 {
-	uint32_t ports = config->pool.last - config->pool.first + 1u;
-
-	return ports * PROTOCOL_PAIR * GATEWAY_EXTERNALS_MAX;
+	e->lease_memory = calloc(1, lease_table_memory(LEASES_MAX));
+	e->user_memory = calloc(1, users_memory(USERS_MAX));
+	e->binding_memory = calloc(1, bindings_memory(BINDINGS_MAX));
+	e->staged.edit = calloc(STAGING_MAX, sizeof(*e->staged.edit));
+	e->staged.change = calloc(STAGING_MAX, sizeof(*e->staged.change));
+	e->staged.size = STAGING_MAX;
+	return e->lease_memory && e->user_memory && e->binding_memory && e->staged.edit &&
+			       e->staged.change
+		       ? 0
+		       : -ENOMEM;
 }
 
-struct engine *engine_new(const struct config *config, struct backend backend, int64_t now_ms)
+struct engine *engine_new(const struct config *config, struct backend backend,
+	const struct hash_key *sticky_key, int64_t now_ms)
 {
 	struct engine *e = calloc(1, sizeof(*e));
-	uint32_t leases = lease_capacity(config);
-	uint32_t users = leases / PROTOCOL_PAIR + USERS_SPARE;
 	struct hash_key key;
 
 	if (!e)
@@ -733,19 +1014,18 @@ struct engine *engine_new(const struct config *config, struct backend backend, i
 	e->config = config;
 	e->backend = backend;
 	e->epoch_start_ms = now_ms;
-	e->random_used = RANDOM_WORDS;
-	e->lease_memory = calloc(1, lease_table_memory(leases));
-	e->user_memory = calloc(1, users_memory(users));
-	e->staged.edit = calloc(STAGING_MAX, sizeof(*e->staged.edit));
-	e->staged.change = calloc(STAGING_MAX, sizeof(*e->staged.change));
-	e->staged.size = STAGING_MAX;
-	if (!e->lease_memory || !e->user_memory || !e->staged.edit || !e->staged.change) {
+	e->unban_ms = INT64_MAX;
+	e->random_used = STATE_RANDOM_WORDS;
+	if (reserve_memory(e) < 0) {
 		engine_free(e);
 		return NULL;
 	}
 	arc4random_buf(&key, sizeof(key));
-	users_init(&e->users, e->user_memory, users, &key);
-	lease_table_init(&e->leases, e->lease_memory, leases, &key, &e->users);
+	users_init(&e->users, e->user_memory, USERS_MAX, &key);
+	bindings_init(&e->bindings, e->binding_memory, BINDINGS_MAX, &key, &e->users);
+	lease_table_init(&e->leases, e->lease_memory, LEASES_MAX, &key, &e->users);
+	e->leases.sticky_key = *sticky_key;
+	(void)admin_reload(e, config, now_ms);
 	return e;
 }
 
@@ -755,6 +1035,7 @@ void engine_free(struct engine *e)
 		return;
 	free(e->staged.change);
 	free(e->staged.edit);
+	free(e->binding_memory);
 	free(e->user_memory);
 	free(e->lease_memory);
 	free(e);

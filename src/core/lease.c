@@ -5,6 +5,7 @@
 #include "src/core/store.h"
 
 #include <assert.h>
+#include <netinet/in.h>
 
 #define MS_PER_S        1000
 #define ZERO_PORT_TRIES 16 /* random ports tried for one that is free on both sides */
@@ -36,19 +37,26 @@ uint32_t lease_find(const struct lease_table *t, const struct addr *internal, ui
 	return find_state(t, internal, protocol, internal_port, LEASE_LIVE);
 }
 
-uint32_t lease_find_zero_port(
-	const struct lease_table *t, uint32_t user, const struct addr *internal, uint8_t protocol)
+/* The user's lease in @state that was asked for with internal port 0. */
+static uint32_t find_zero_port(const struct lease_table *t, uint32_t user,
+	const struct addr *internal, uint8_t protocol, enum lease_state state)
 {
-	uint32_t at = t->users->user[user].first_lease;
+	uint32_t at = user == USER_NONE ? LEASE_NONE : t->users->user[user].first_lease;
 
 	for (; at != LEASE_NONE; at = t->node[at].next_of_user) {
 		const struct lease *l = &t->node[at].lease;
 
-		if (l->state == LEASE_LIVE && l->zero_port && l->protocol == protocol &&
+		if (l->state == state && l->zero_port && l->protocol == protocol &&
 			addr_equal(&l->internal, internal))
 			break;
 	}
 	return at;
+}
+
+uint32_t lease_find_zero_port(
+	const struct lease_table *t, uint32_t user, const struct addr *internal, uint8_t protocol)
+{
+	return find_zero_port(t, user, internal, protocol, LEASE_LIVE);
 }
 
 uint32_t lease_left_s(const struct lease *l, int64_t now_ms)
@@ -74,8 +82,9 @@ uint32_t lease_external_for(const struct lease_table *t, uint32_t user, const st
 {
 	uint64_t word[2];
 
-	for (uint32_t at = t->users->user[user].first_lease; at != LEASE_NONE;
-		at = t->node[at].next_of_user) {
+	uint32_t at = user == USER_NONE ? LEASE_NONE : t->users->user[user].first_lease;
+
+	for (; at != LEASE_NONE; at = t->node[at].next_of_user) {
 		const struct lease *l = &t->node[at].lease;
 
 		if (l->state == LEASE_LIVE && t->external_present[l->external])
@@ -109,11 +118,12 @@ struct search {
  */
 static bool rests_for(const struct lease *l, const struct search *s)
 {
-	if (!addr_equal(&l->internal, &s->rq->internal))
+	if (l->user != s->terms->user)
 		return false;
 	if (!s->terms->strict_nonce)
 		return true;
-	return l->internal_port == s->rq->internal_port &&
+	return addr_equal(&l->internal, &s->rq->internal) &&
+	       l->internal_port == s->rq->internal_port &&
 	       memcmp(&l->nonce, &s->rq->nonce, sizeof(l->nonce)) == 0;
 }
 
@@ -124,10 +134,10 @@ static bool rests_for(const struct lease *l, const struct search *s)
 static bool try_port(struct search *s, uint16_t port)
 {
 	const struct lease_table *t = s->t;
-	bool counted = false;
+	bool counted = false; /* in the user's quota already */
+	bool live = false;
 
-	if (port < s->terms->ports.first || port > s->terms->ports.last ||
-		!port_pool_is_open(&t->pool[s->external], port))
+	if (port < s->terms->ports.first || port > s->terms->ports.last)
 		return false;
 	for (uint32_t at = store_first_of_port(t, s->external, port); at != LEASE_NONE;
 		at = t->node[at].next_of_port) {
@@ -137,8 +147,11 @@ static bool try_port(struct search *s, uint16_t port)
 					      : l->protocol == s->rq->protocol ||
 							!addr_equal(&l->internal, &s->rq->internal))
 			return false;
-		counted |= l->state == LEASE_LIVE;
+		counted |= store_counts(l);
+		live |= l->state == LEASE_LIVE;
 	}
+	if (!live && !port_pool_is_open(&t->pool[s->external], port))
+		return false;
 	if (s->rq->internal_port == 0 &&
 		lease_find(t, &s->rq->internal, s->rq->protocol, port) != LEASE_NONE)
 		return false;
@@ -153,7 +166,7 @@ static bool try_port(struct search *s, uint16_t port)
 /* The port that the client holds for the other protocol of the same internal port. */
 static bool try_companion(struct search *s)
 {
-	static const uint8_t pair[] = {17, 6}; /* UDP, TCP */
+	static const uint8_t pair[] = {IPPROTO_UDP, IPPROTO_TCP};
 
 	for (size_t i = 0; i < ARRAY_LEN(pair); i++) {
 		const struct request *rq = s->rq;
@@ -175,8 +188,10 @@ static bool try_companion(struct search *s)
 static bool try_former(struct search *s)
 {
 	const struct request *rq = s->rq;
-	uint32_t at =
-		find_state(s->t, &rq->internal, rq->protocol, rq->internal_port, LEASE_RESTING);
+	uint32_t at = rq->internal_port ? find_state(s->t, &rq->internal, rq->protocol,
+						  rq->internal_port, LEASE_RESTING)
+					: find_zero_port(s->t, s->terms->user, &rq->internal,
+						  rq->protocol, LEASE_RESTING);
 
 	return at != LEASE_NONE && s->t->node[at].lease.external == s->external &&
 	       try_port(s, s->t->node[at].lease.external_port);
@@ -186,12 +201,10 @@ static bool try_former(struct search *s)
 static bool try_sticky(struct search *s)
 {
 	struct port_range range = s->terms->ports;
-	uint64_t word[4];
+	uint64_t word[3] = {s->terms->sticky_id, s->rq->internal_port};
 
-	memcpy(word, s->rq->internal.octet, sizeof(s->rq->internal.octet));
-	word[2] = s->rq->internal_port;
-	for (word[3] = 0; word[3] < STICKY_TRIES; word[3]++) {
-		uint64_t hash = hash_words(&s->t->hash_key, word, ARRAY_LEN(word));
+	for (word[2] = 0; word[2] < STICKY_TRIES; word[2]++) {
+		uint64_t hash = hash_words(&s->t->sticky_key, word, ARRAY_LEN(word));
 
 		if (try_port(s, (uint16_t)(range.first + hash % (range.last - range.first + 1u))))
 			return true;
@@ -214,12 +227,27 @@ static bool try_random(struct search *s)
 	return false;
 }
 
+/* At his limit, a client may still have one of his own ports that rest. */
+static bool try_own_resting(struct search *s)
+{
+	uint32_t at = s->terms->user == USER_NONE ? LEASE_NONE
+						  : s->t->users->user[s->terms->user].first_lease;
+
+	for (; at != LEASE_NONE; at = s->t->node[at].next_of_user) {
+		const struct lease *l = &s->t->node[at].lease;
+
+		if (l->state == LEASE_RESTING && l->external == s->external &&
+			try_port(s, l->external_port))
+			return true;
+	}
+	s->quota_missed = true;
+	return false;
+}
+
 static bool try_choice(struct search *s)
 {
-	if (!s->terms->may_take_new) {
-		s->quota_missed = true;
-		return false;
-	}
+	if (!s->terms->may_take_new)
+		return try_own_resting(s);
 	if (s->terms->port_choice == CONFIG_PORT_STICKY && try_sticky(s))
 		return true;
 	return try_random(s);
@@ -237,7 +265,7 @@ static bool search_external(struct search *s, uint32_t external)
 /* A client whose first mapping this is may get another address when its own has no port left. */
 static bool search_anywhere(struct search *s)
 {
-	const struct user *user = &s->t->users->user[s->terms->user];
+	uint32_t held = s->terms->user == USER_NONE ? 0 : s->t->users->user[s->terms->user].ports;
 	uint32_t named = addr_is_any(&s->rq->suggested) ? LEASE_NONE
 							: external_called(s->t, &s->rq->suggested);
 	uint32_t first = named != LEASE_NONE
@@ -246,7 +274,11 @@ static bool search_anywhere(struct search *s)
 
 	if (search_external(s, first))
 		return true;
-	for (uint32_t i = 0; i < GATEWAY_EXTERNALS_MAX && user->ports == 0; i++)
+	/* A hint never does harm: what it named may be full (RFC 6887 11.3). */
+	if (named != LEASE_NONE &&
+		search_external(s, lease_external_for(s->t, s->terms->user, &s->rq->internal)))
+		return true;
+	for (uint32_t i = 0; i < GATEWAY_EXTERNALS_MAX && held == 0; i++)
 		if (i != first && s->t->external_present[i] && search_external(s, i))
 			return true;
 	return false;
@@ -320,15 +352,34 @@ static void stage(struct lease_table *t, struct staging *s, uint32_t n, enum edi
 	store_put(t, n, value);
 }
 
-/* The node for a new lease: the client's own resting one of this port and protocol, or a free one.
- */
-static uint32_t node_for(const struct search *s)
+/* The node for a new lease: the one that rests on this port and protocol, or a free one. */
+static uint32_t node_for(
+	const struct lease_table *t, uint32_t external, uint16_t port, uint8_t protocol)
 {
-	uint32_t at = store_first_of_port(s->t, s->external, s->port);
+	uint32_t at = store_first_of_port(t, external, port);
 
-	while (at != LEASE_NONE && s->t->node[at].lease.protocol != s->rq->protocol)
-		at = s->t->node[at].next_of_port;
-	return at != LEASE_NONE ? at : store_free_node(s->t);
+	while (at != LEASE_NONE && t->node[at].lease.protocol != protocol)
+		at = t->node[at].next_of_port;
+	return at != LEASE_NONE ? at : store_free_node(t);
+}
+
+static struct lease new_lease(const struct request *rq, const struct lease_terms *terms,
+	uint32_t external, uint16_t port, int64_t now_ms)
+{
+	return (struct lease){
+		.internal = rq->internal,
+		.ends_ms = now_ms + (int64_t)terms->lifetime_s * MS_PER_S,
+		.user = terms->user,
+		.lifetime_s = terms->lifetime_s,
+		.nonce = rq->nonce,
+		.internal_port = rq->internal_port ? rq->internal_port : port,
+		.external_port = port,
+		.external = (uint8_t)external,
+		.protocol = rq->protocol,
+		.state = LEASE_LIVE,
+		.origin = (uint8_t)rq->origin,
+		.zero_port = rq->internal_port == 0,
+	};
 }
 
 enum pcp_result lease_stage_new(struct lease_table *t, struct staging *staging,
@@ -341,25 +392,62 @@ enum pcp_result lease_stage_new(struct lease_table *t, struct staging *staging,
 
 	if (result != PCP_SUCCESS)
 		return result;
-	*lease = node_for(&s);
+	*lease = node_for(t, s.external, s.port, rq->protocol);
 	if (*lease == LEASE_NONE)
 		return PCP_NO_RESOURCES;
-	value = (struct lease){
-		.internal = rq->internal,
-		.ends_ms = now_ms + (int64_t)terms->lifetime_s * MS_PER_S,
-		.user = terms->user,
-		.lifetime_s = terms->lifetime_s,
-		.nonce = rq->nonce,
-		.internal_port = rq->internal_port ? rq->internal_port : s.port,
-		.external_port = s.port,
-		.external = (uint8_t)s.external,
-		.protocol = rq->protocol,
-		.state = LEASE_LIVE,
-		.origin = (uint8_t)rq->origin,
-		.zero_port = rq->internal_port == 0,
-	};
+	value = new_lease(rq, terms, s.external, s.port, now_ms);
 	stage(t, staging, *lease, EDIT_MAP, &value);
 	return PCP_SUCCESS;
+}
+
+enum pcp_result lease_preview(const struct lease_table *t, const struct request *rq,
+	const struct lease_terms *terms, int64_t now_ms, uint32_t *external, uint16_t *port)
+{
+	struct search s = {.t = t, .rq = rq, .terms = terms};
+	uint32_t retry_s;
+	enum pcp_result result = search_port(&s, now_ms, &retry_s);
+
+	*external = s.external;
+	*port = s.port;
+	return result;
+}
+
+enum pcp_result lease_stage_static(struct lease_table *t, struct staging *staging,
+	const struct request *rq, const struct lease_terms *terms, uint32_t external, uint16_t port,
+	int64_t now_ms)
+{
+	struct lease value = new_lease(rq, terms, external, port, now_ms);
+	uint32_t n = node_for(t, external, port, rq->protocol);
+
+	if (n == LEASE_NONE)
+		return PCP_NO_RESOURCES;
+	stage(t, staging, n, EDIT_MAP, &value);
+	return PCP_SUCCESS;
+}
+
+uint32_t lease_first_of_port(const struct lease_table *t, uint32_t external, uint16_t port)
+{
+	return store_first_of_port(t, external, port);
+}
+
+uint32_t lease_next_of_port(const struct lease_table *t, uint32_t lease)
+{
+	return t->node[lease].next_of_port;
+}
+
+void lease_give_to(struct lease_table *t, uint32_t lease, uint32_t user)
+{
+	struct lease value = t->node[lease].lease;
+
+	value.user = user;
+	store_put(t, lease, &value);
+}
+
+/* Does the kernel's record of the lease stay as it is? */
+static bool same_record(const struct lease *a, const struct lease *b)
+{
+	return a->origin == b->origin && a->lifetime_s == b->lifetime_s &&
+	       memcmp(&a->nonce, &b->nonce, sizeof(a->nonce)) == 0;
 }
 
 void lease_stage_renewal(struct lease_table *t, struct staging *staging, uint32_t lease,
@@ -372,20 +460,16 @@ void lease_stage_renewal(struct lease_table *t, struct staging *staging, uint32_
 	value.ends_ms = now_ms + (int64_t)lifetime_s * MS_PER_S;
 	value.origin = (uint8_t)rq->origin;
 	value.nonce = rq->nonce;
-	stage(t, staging, lease,
-		held->origin == value.origin &&
-				memcmp(&held->nonce, &value.nonce, sizeof(value.nonce)) == 0
-			? EDIT_RENEW
-			: EDIT_REWRITE,
-		&value);
+	stage(t, staging, lease, same_record(held, &value) ? EDIT_RENEW : EDIT_REWRITE, &value);
 }
 
 void lease_stage_end(struct lease_table *t, struct staging *staging, uint32_t lease,
-	uint32_t quarantine_s, int64_t now_ms)
+	uint32_t quarantine_s, bool free, int64_t now_ms)
 {
 	struct lease value = t->node[lease].lease;
 
 	value.state = quarantine_s ? LEASE_RESTING : LEASE_FREE;
+	value.rests_free = free;
 	value.ends_ms = now_ms + (int64_t)quarantine_s * MS_PER_S;
 	stage(t, staging, lease, EDIT_UNMAP, &value);
 }

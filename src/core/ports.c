@@ -6,8 +6,6 @@
 #define PORT_ANNOUNCE 5350
 #define PORT_REQUEST  5351
 
-#define PORT_FIRST_UNPRIVILEGED 1024
-
 static uint64_t free_word(const struct port_pool *pool, size_t w)
 {
 	return pool->open.word[w] & ~pool->taken.word[w];
@@ -90,6 +88,15 @@ static uint16_t select_port(const struct port_pool *pool, uint32_t n)
 	return (uint16_t)(word * 64 + (size_t)__builtin_ctzll(bits));
 }
 
+uint32_t port_pool_count_taken(const struct port_pool *pool)
+{
+	uint32_t n = 0;
+
+	for (size_t w = 0; w < ARRAY_LEN(pool->taken.word); w++)
+		n += count_bits(pool->taken.word[w]);
+	return n;
+}
+
 uint32_t port_pool_count_free(const struct port_pool *pool, struct port_range range)
 {
 	return count_below(pool, range.last + 1u) - count_below(pool, range.first);
@@ -104,13 +111,14 @@ uint16_t port_pool_pick(const struct port_pool *pool, struct port_range range, u
 	return n ? select_port(pool, below + (uint32_t)(random % n)) : 0;
 }
 
-struct port_range ports_longest_run(struct port_range pool, const struct port_set *in_use)
+struct port_range ports_longest_run(
+	struct port_range within, struct port_range pool, const struct port_set *in_use)
 {
 	struct port_range best = {0, 0};
 	uint32_t best_len = 0;
 	uint32_t len = 0;
 
-	for (uint32_t port = PORT_FIRST_UNPRIVILEGED; port <= UINT16_MAX; port++) {
+	for (uint32_t port = within.first; port <= within.last; port++) {
 		bool usable = (port < pool.first || port > pool.last) &&
 			      !port_set_has(in_use, (uint16_t)port);
 
@@ -121,4 +129,12 @@ struct port_range ports_longest_run(struct port_range pool, const struct port_se
 		}
 	}
 	return best;
+}
+
+bool ports_have_any(struct port_range range, const struct port_set *set)
+{
+	for (uint32_t port = range.first; port <= range.last; port++)
+		if (port_set_has(set, (uint16_t)port))
+			return true;
+	return false;
 }

@@ -3,24 +3,12 @@
 
 #include "include/users.h"
 
-#include <assert.h>
-
 #define PORT_HEADS ((size_t)GATEWAY_EXTERNALS_MAX * 65536)
-
-/* The size of the hash table for @capacity entries: a power of two, filled to one half at most. */
-static uint32_t key_heads(uint32_t capacity)
-{
-	uint32_t n = 1;
-
-	while (n < capacity)
-		n *= 2;
-	return n;
-}
 
 size_t lease_table_memory(uint32_t capacity)
 {
 	return capacity * (sizeof(struct lease_node) + sizeof(uint32_t)) +
-	       (key_heads(capacity) + PORT_HEADS) * sizeof(uint32_t);
+	       (hash_chains(capacity) + PORT_HEADS) * sizeof(uint32_t);
 }
 
 /*
@@ -44,9 +32,9 @@ void lease_table_init(struct lease_table *t, void *memory, uint32_t capacity,
 	t->node = memory;
 	t->heap = (uint32_t *)(void *)(t->node + capacity);
 	t->by_key = t->heap + capacity;
-	t->by_port = t->by_key + key_heads(capacity);
+	t->by_port = t->by_key + hash_chains(capacity);
 	t->capacity = capacity;
-	t->key_mask = key_heads(capacity) - 1;
+	t->key_mask = hash_chains(capacity) - 1;
 	t->free = LEASE_NONE;
 	t->hash_key = *hash_key;
 	t->users = users;
@@ -187,13 +175,37 @@ uint32_t store_first_of_port(const struct lease_table *t, uint32_t external, uin
 	return head_get(*port_head(t, external, port));
 }
 
-static bool port_is_live(const struct lease_table *t, uint32_t external, uint16_t port)
+bool store_counts(const struct lease *l)
+{
+	return l->origin != MAPPING_STATIC && (l->state == LEASE_LIVE || !l->rests_free);
+}
+
+static bool counts(const struct lease *l, bool resting_too)
+{
+	return store_counts(l) && (resting_too || l->state == LEASE_LIVE);
+}
+
+/* Does one of @user's leases on the port number count, resting ones taken in or not? */
+static bool user_has_port(const struct lease_table *t, uint32_t user, uint32_t external,
+	uint16_t port, bool resting_too)
 {
 	uint32_t at = store_first_of_port(t, external, port);
 
-	while (at != LEASE_NONE && t->node[at].lease.state != LEASE_LIVE)
+	while (at != LEASE_NONE &&
+		(t->node[at].lease.user != user || !counts(&t->node[at].lease, resting_too)))
 		at = t->node[at].next_of_port;
 	return at != LEASE_NONE;
+}
+
+/* What the lease @l adds to its user's counts while it is not in its port's chain. */
+static void count_port(struct lease_table *t, const struct lease *l, uint32_t by)
+{
+	struct user *user = &t->users->user[l->user];
+
+	if (counts(l, true) && !user_has_port(t, l->user, l->external, l->external_port, true))
+		user->claimed += by;
+	if (counts(l, false) && !user_has_port(t, l->user, l->external, l->external_port, false))
+		user->ports += by;
 }
 
 static void port_link(struct lease_table *t, uint32_t n)
@@ -201,10 +213,7 @@ static void port_link(struct lease_table *t, uint32_t n)
 	const struct lease *l = &t->node[n].lease;
 	uint32_t *head = port_head(t, l->external, l->external_port);
 
-	/* Only one user's leases share a number, so the first live one is where it begins to count.
-	 */
-	if (l->state == LEASE_LIVE && !port_is_live(t, l->external, l->external_port))
-		t->users->user[l->user].ports++;
+	count_port(t, l, 1);
 	if (head_get(*head) == LEASE_NONE)
 		port_pool_take(&t->pool[l->external], l->external_port);
 	t->node[n].next_of_port = head_get(*head);
@@ -226,8 +235,7 @@ static void port_unlink(struct lease_table *t, uint32_t n)
 	}
 	if (head_get(*head) == LEASE_NONE)
 		port_pool_release(&t->pool[l->external], l->external_port);
-	if (l->state == LEASE_LIVE && !port_is_live(t, l->external, l->external_port))
-		t->users->user[l->user].ports--;
+	count_port(t, l, UINT32_MAX); /* minus one */
 }
 
 /* The leases of a user. */
@@ -261,13 +269,22 @@ static void user_unlink(struct lease_table *t, uint32_t n)
 
 /* Free nodes: a chain of those used before, then those never used. */
 
+/* Mostly the first of the chain; undoing changes takes back a certain one. */
 static void free_take(struct lease_table *t, uint32_t n)
 {
-	assert(n == store_free_node(t));
-	if (n == t->free)
-		t->free = t->node[n].next_of_key;
-	else
+	uint32_t at = t->free;
+
+	if (n == t->used) {
 		t->used++;
+		return;
+	}
+	if (at == n) {
+		t->free = t->node[n].next_of_key;
+		return;
+	}
+	while (t->node[at].next_of_key != n)
+		at = t->node[at].next_of_key;
+	t->node[at].next_of_key = t->node[n].next_of_key;
 }
 
 static void free_give(struct lease_table *t, uint32_t n)
@@ -298,8 +315,8 @@ static void link_node(struct lease_table *t, uint32_t n)
 /* True when @b can take @a's place without another index but the heap changing. */
 static bool same_places(const struct lease *a, const struct lease *b)
 {
-	return a->state == b->state && a->user == b->user && a->external == b->external &&
-	       a->external_port == b->external_port &&
+	return a->state == b->state && a->user == b->user && counts(a, true) == counts(b, true) &&
+	       a->external == b->external && a->external_port == b->external_port &&
 	       store_has_key(a, &b->internal, b->protocol, b->internal_port);
 }
 

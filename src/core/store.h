@@ -12,10 +12,13 @@
 uint32_t store_free_node(const struct lease_table *t);
 
 /*
- * Make node @n hold @value, whatever it held before.  A node that was free must be the one
- * that store_free_node() names.
+ * Make node @n hold @value, whatever it held before.  A node that was never in use must be the
+ * one that store_free_node() names.
  */
 void store_put(struct lease_table *t, uint32_t n, const struct lease *value);
+
+/* Does the lease, once it is over or not, count towards its user's quota?  Static ports do not. */
+bool store_counts(const struct lease *l);
 
 /* The head of the chain of leases, live and resting, on an external port number. */
 uint32_t store_first_of_port(const struct lease_table *t, uint32_t external, uint16_t port);

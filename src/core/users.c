@@ -1,53 +1,73 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "include/users.h"
 
+#include "include/bindings.h"
 #include "include/compiler.h"
 #include "include/lease.h"
 
-#define BURST_S       2  /* seconds' worth of requests that may come at once */
-#define FORGET_STEPS  64 /* entries looked at to find one to forget */
+#define BURST_S       INT64_C(2) /* seconds' worth of requests that may come at once */
+#define FORGET_STEPS  64         /* entries looked at to find one to forget */
 #define MILLI         1000
 #define USER_QUIET_MS (BURST_S * 1000) /* after so long every allowance is full again */
 
-static uint32_t addr_heads(uint32_t capacity)
-{
-	uint32_t n = 1;
-
-	while (n < capacity)
-		n *= 2;
-	return n;
-}
-
 size_t users_memory(uint32_t capacity)
 {
-	return capacity * sizeof(struct user) + addr_heads(capacity) * sizeof(uint32_t);
+	return capacity * sizeof(struct user) + hash_chains(capacity) * sizeof(uint32_t);
 }
 
 void users_init(struct users *u, void *memory, uint32_t capacity, const struct hash_key *hash_key)
 {
 	memset(u, 0, sizeof(*u));
 	u->user = memory;
-	u->by_addr = (uint32_t *)(void *)(u->user + capacity);
+	u->head = (uint32_t *)(void *)(u->user + capacity);
 	u->capacity = capacity;
-	u->mask = addr_heads(capacity) - 1;
+	u->mask = hash_chains(capacity) - 1;
 	u->free = USER_NONE;
 	u->hash_key = *hash_key;
 }
 
-/* Heads hold an index plus one, as in the table of leases: zeroed memory is an empty table. */
-static uint32_t *addr_head(const struct users *u, const struct addr *addr)
+static uint32_t *head_of_words(const struct users *u, const uint64_t *word, size_t len)
+{
+	/* Heads hold an index plus one, as in the table of leases: zeroed memory is an empty table.
+	 */
+	return &u->head[hash_words(&u->hash_key, word, len) & u->mask];
+}
+
+static uint32_t *head_of_address(const struct users *u, const struct addr *addr)
 {
 	uint64_t word[2];
 
 	memcpy(word, addr->octet, sizeof(addr->octet));
-	return &u->by_addr[hash_words(&u->hash_key, word, ARRAY_LEN(word)) & u->mask];
+	return head_of_words(u, word, ARRAY_LEN(word));
 }
 
-uint32_t users_find(const struct users *u, const struct addr *addr)
+static uint32_t *head_of_name(const struct users *u, const char *name)
 {
-	uint32_t n = *addr_head(u, addr) - 1;
+	uint64_t word[CONFIG_USER_MAX / sizeof(uint64_t)] = {0};
 
-	while (n != USER_NONE && !addr_equal(&u->user[n].addr, addr))
+	memcpy(word, name, strnlen(name, sizeof(word)));
+	return head_of_words(u, word, ARRAY_LEN(word));
+}
+
+static uint32_t *head_of(const struct users *u, const struct user *user)
+{
+	return user->name[0] ? head_of_name(u, user->name) : head_of_address(u, &user->addr);
+}
+
+uint32_t users_find_address(const struct users *u, const struct addr *addr)
+{
+	uint32_t n = *head_of_address(u, addr) - 1;
+
+	while (n != USER_NONE && (u->user[n].name[0] || !addr_equal(&u->user[n].addr, addr)))
+		n = u->user[n].next;
+	return n;
+}
+
+uint32_t users_find_name(const struct users *u, const char *name)
+{
+	uint32_t n = *head_of_name(u, name) - 1;
+
+	while (n != USER_NONE && strncmp(u->user[n].name, name, sizeof(u->user[n].name)) != 0)
 		n = u->user[n].next;
 	return n;
 }
@@ -55,7 +75,7 @@ uint32_t users_find(const struct users *u, const struct addr *addr)
 static void forget(struct users *u, uint32_t n)
 {
 	struct user *user = &u->user[n];
-	uint32_t *head = addr_head(u, &user->addr);
+	uint32_t *head = head_of(u, user);
 	uint32_t at = *head - 1;
 
 	if (at == n) {
@@ -72,7 +92,9 @@ static void forget(struct users *u, uint32_t n)
 
 static bool may_be_forgotten(const struct user *user, int64_t now_ms)
 {
-	return user->known && user->leases == 0 && now_ms - user->refilled_ms >= USER_QUIET_MS;
+	return user->known && user->leases == 0 && !user->in_policy &&
+	       user->first_binding == BINDING_NONE && !user_is_banned(user, now_ms) &&
+	       now_ms - user->refilled_ms >= USER_QUIET_MS;
 }
 
 /* Forget at most one user, looking at a bounded number of entries from where the last search ended.
@@ -90,6 +112,13 @@ static void forget_somebody(struct users *u, int64_t now_ms)
 	}
 }
 
+void users_forget_idle(struct users *u, int64_t now_ms)
+{
+	for (uint32_t n = 0; n < u->used; n++)
+		if (may_be_forgotten(&u->user[n], now_ms))
+			forget(u, n);
+}
+
 static uint32_t free_entry(struct users *u, int64_t now_ms)
 {
 	uint32_t n;
@@ -104,26 +133,42 @@ static uint32_t free_entry(struct users *u, int64_t now_ms)
 	return n;
 }
 
-uint32_t users_identify(struct users *u, const struct addr *addr, int64_t now_ms)
+static uint32_t add(struct users *u, const struct user *value)
 {
-	uint32_t n = users_find(u, addr);
+	uint32_t n = free_entry(u, value->refilled_ms);
 	uint32_t *head;
+
+	if (n == USER_NONE)
+		return USER_NONE;
+	head = head_of(u, value);
+	u->user[n] = *value;
+	u->user[n].refilled_ms -= USER_QUIET_MS;
+	u->user[n].first_lease = LEASE_NONE;
+	u->user[n].first_binding = BINDING_NONE;
+	u->user[n].next = *head - 1;
+	u->user[n].known = true;
+	*head = n + 1;
+	return n;
+}
+
+uint32_t users_take_address(struct users *u, const struct addr *addr, int64_t now_ms)
+{
+	uint32_t n = users_find_address(u, addr);
 
 	if (n != USER_NONE)
 		return n;
-	n = free_entry(u, now_ms);
-	if (n == USER_NONE)
-		return USER_NONE;
-	head = addr_head(u, addr);
-	u->user[n] = (struct user){
-		.addr = *addr,
-		.refilled_ms = now_ms - USER_QUIET_MS,
-		.first_lease = LEASE_NONE,
-		.next = *head - 1,
-		.known = true,
-	};
-	*head = n + 1;
-	return n;
+	return add(u, &(struct user){.addr = *addr, .refilled_ms = now_ms});
+}
+
+uint32_t users_take_name(struct users *u, const char *name, int64_t now_ms)
+{
+	struct user value = {.refilled_ms = now_ms};
+	uint32_t n = users_find_name(u, name);
+
+	if (n != USER_NONE)
+		return n;
+	memcpy(value.name, name, strnlen(name, sizeof(value.name) - 1));
+	return add(u, &value);
 }
 
 bool users_admit(struct users *u, uint32_t user, uint32_t rate, int64_t now_ms)

@@ -6,15 +6,16 @@
 #include "include/compiler.h"
 #include "include/config.h"
 
-#include <stdint.h>
+#include <stdbool.h>
 
 struct daemon;
 
 /*
- * Everything up to the first answer: the kernel's table, the sockets, the signals.  @config is
- * borrowed.  Returns NULL after a log line that says what is wrong.
+ * Everything up to the first answer: the kernel's table, the sockets, the signals.  @path is
+ * borrowed, for reloads; @config, which was read from it, is taken in either case.
+ * Returns NULL after a log line that says what is wrong.
  */
-struct daemon *daemon_new(const struct config *config);
+struct daemon *daemon_new(const char *path, struct config *config, bool log_level_given);
 
 /* Answer until SIGTERM or SIGINT.  Returns 0, or -errno when the loop broke. */
 int daemon_run(struct daemon *d) MUST_CHECK;

@@ -39,6 +39,11 @@ void loop_free(struct loop *loop)
 	libevent_global_shutdown();
 }
 
+struct event_base *loop_base(const struct loop *loop)
+{
+	return loop->base;
+}
+
 int loop_run(struct loop *loop)
 {
 	return event_base_dispatch(loop->base) < 0 ? -EIO : 0;

@@ -11,6 +11,7 @@
 
 struct loop;
 struct watch;
+struct event_base;
 
 typedef void (*watch_fn)(void *arg);
 
@@ -18,6 +19,9 @@ typedef void (*watch_fn)(void *arg);
 struct loop *loop_new(void);
 /* After every watch of it. */
 void loop_free(struct loop *loop);
+
+/* The event library's own handle, for its HTTP server (include/ctl.h). */
+struct event_base *loop_base(const struct loop *loop);
 
 /* Run until loop_stop().  Returns 0, or -EIO when waiting failed. */
 int loop_run(struct loop *loop) MUST_CHECK;

@@ -49,6 +49,7 @@ static int listener_open(
 	struct listeners *l, const struct gateway_listen *where, struct listener **out)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
+	char text[ADDR_TEXT_MAX];
 
 	if (!listener)
 		return -ENOMEM;
@@ -67,6 +68,7 @@ static int listener_open(
 		return -ENOMEM;
 	}
 	*out = listener;
+	log_info("serving %s on %s", addr_format(&where->addr, text), where->interface);
 	return 0;
 }
 
@@ -121,7 +123,8 @@ static void close_unwanted(struct listeners *l, const struct gateway *gateway)
 int listeners_follow(struct listeners *l, const struct gateway *gateway)
 {
 	struct listener **list;
-	int failed = 0;
+	size_t failed = 0;
+	int last = 0;
 
 	close_unwanted(l, gateway);
 	list = realloc(l->list, (l->len + gateway->listens_len + 1) * sizeof(struct listener *));
@@ -139,8 +142,10 @@ int listeners_follow(struct listeners *l, const struct gateway *gateway)
 			l->len++;
 			continue;
 		}
-		report(where, err);
-		failed = err;
+		if (++failed > l->failed)
+			report(where, err);
+		last = err;
 	}
-	return failed;
+	l->failed = failed;
+	return last;
 }

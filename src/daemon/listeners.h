@@ -3,6 +3,7 @@
 #ifndef TUNMAP_DAEMON_LISTENERS_H
 #define TUNMAP_DAEMON_LISTENERS_H
 
+#include "include/compiler.h"
 #include "include/gateway.h"
 #include "src/daemon/event.h"
 
@@ -17,6 +18,7 @@ struct listeners {
 	void *arg;
 	struct listener **list;
 	size_t len;
+	size_t failed; /* addresses that could not be listened on the last time */
 };
 
 /* No sockets yet; @fn is called with @arg for each of them that is readable. */
@@ -25,9 +27,9 @@ void listeners_fini(struct listeners *l);
 
 /*
  * Close the sockets whose address is gone and open those that are new.  An address that cannot
- * be listened on is logged and left out; the others are served.  Returns 0, or the -errno of
- * the last address that was left out, for a caller to whom that matters.
+ * be listened on is logged, once, and left out; the others are served.  Returns 0, or the -errno of
+ * the last address that was left out.
  */
-int listeners_follow(struct listeners *l, const struct gateway *gateway);
+int listeners_follow(struct listeners *l, const struct gateway *gateway) MUST_CHECK;
 
 #endif

@@ -121,9 +121,9 @@ static struct config *load(const char *path)
 	return config;
 }
 
-static int run(const struct config *config)
+static int run(const struct options *options, struct config *config)
 {
-	struct daemon *d = daemon_new(config);
+	struct daemon *d = daemon_new(options->config, config, options->has_log_level);
 	int err;
 
 	if (!d)
@@ -149,7 +149,8 @@ int main(int argc, char **argv)
 	if (!config)
 		return EXIT_USAGE;
 	log_set_level(options.has_log_level ? options.log_level : config->log_level);
-	status = options.check ? EXIT_DONE : run(config);
+	if (!options.check)
+		return run(&options, config);
 	config_free(config);
-	return status;
+	return EXIT_DONE;
 }

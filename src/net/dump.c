@@ -21,10 +21,24 @@ static int dump_done(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_ERROR;
 }
 
+/* A list of handlers replaces libmnl's own, so the refusal of a dump wants one too. */
+static int dump_refused(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlmsgerr *refusal = mnl_nlmsg_get_payload(nlh);
+
+	(void)data;
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*refusal)) {
+		errno = EPROTO;
+		return MNL_CB_ERROR;
+	}
+	errno = -refusal->error;
+	return refusal->error ? MNL_CB_ERROR : MNL_CB_STOP;
+}
+
 static int dump_receive(
 	struct mnl_socket *nl, unsigned int seq, void *part, mnl_cb_t each, void *data)
 {
-	mnl_cb_t control[] = {[NLMSG_DONE] = dump_done};
+	mnl_cb_t control[] = {[NLMSG_ERROR] = dump_refused, [NLMSG_DONE] = dump_done};
 	int state = MNL_CB_OK;
 
 	while (state > MNL_CB_STOP) {

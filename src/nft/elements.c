@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "src/nft/elements.h"
 
+#include "src/nft/attributes.h"
 #include "src/nft/compat.h"
 #include "src/nft/record.h"
 
@@ -12,11 +13,6 @@
 #include <libmnl/libmnl.h>
 
 #define KEYS_PER_MESSAGE 1024 /* a list of elements may not pass 64 KB */
-
-/* An attribute's place in a table by type; larger types are those of newer kernels. */
-struct attributes {
-	const struct nlattr *attr[NFTA_SET_ELEM_MAX + 1];
-};
 
 /* Each field of a concatenation takes a multiple of four octets. */
 static void put_field(uint8_t *out, size_t *len, const void *field, size_t field_len)
@@ -168,14 +164,10 @@ void element_put_edit(struct batch *b, const struct element_support *support,
 	}
 }
 
-static void put_some_keys(struct batch *b, const char *set, uint32_t set_id, const uint8_t *keys,
-	size_t count, size_t key_len)
+static void put_list(struct batch *b, const uint8_t *keys, size_t count, size_t key_len)
 {
 	struct nlattr *list;
 
-	open_elements(b, NFT_MSG_NEWSETELEM, NLM_F_CREATE, set, 0, false);
-	if (set_id)
-		batch_put_u32(b, NFTA_SET_ELEM_LIST_SET_ID, set_id);
 	list = batch_nest(b, NFTA_SET_ELEM_LIST_ELEMENTS);
 	for (size_t i = 0; i < count; i++) {
 		struct nlattr *nest = batch_nest(b, NFTA_LIST_ELEM);
@@ -184,40 +176,47 @@ static void put_some_keys(struct batch *b, const char *set, uint32_t set_id, con
 		batch_nest_end(b, nest);
 	}
 	batch_nest_end(b, list);
-	batch_close(b);
 }
 
-void element_put_keys(
-	struct batch *b, const char *set, const uint8_t *keys, size_t count, size_t key_len)
+static void put_keys(struct batch *b, uint16_t type, uint16_t flags, const char *set,
+	const uint8_t *keys, size_t count, size_t key_len)
 {
 	while (count) {
 		size_t some = count < KEYS_PER_MESSAGE ? count : KEYS_PER_MESSAGE;
 
-		put_some_keys(b, set, 0, keys, some, key_len);
+		open_elements(b, type, flags, set, 0, false);
+		put_list(b, keys, some, key_len);
+		batch_close(b);
 		keys += some * key_len;
 		count -= some;
 	}
 }
 
+void element_put_keys(
+	struct batch *b, const char *set, const uint8_t *keys, size_t count, size_t key_len)
+{
+	put_keys(b, NFT_MSG_NEWSETELEM, NLM_F_CREATE, set, keys, count, key_len);
+}
+
+void element_put_keys_removal(
+	struct batch *b, const char *set, const uint8_t *keys, size_t count, size_t key_len)
+{
+	put_keys(b, NFT_MSG_DELSETELEM, 0, set, keys, count, key_len);
+}
+
 void element_put_anonymous(struct batch *b, const char *set, uint32_t set_id, const uint8_t *keys,
 	size_t count, size_t key_len)
 {
-	put_some_keys(b, set, set_id, keys, count, key_len);
+	open_elements(b, NFT_MSG_NEWSETELEM, NLM_F_CREATE, set, 0, false);
+	batch_put_u32(b, NFTA_SET_ELEM_LIST_SET_ID, set_id);
+	put_list(b, keys, count, key_len);
+	batch_close(b);
 }
 
 void element_put_flush(struct batch *b, const char *set)
 {
 	open_elements(b, NFT_MSG_DELSETELEM, 0, set, 0, false);
 	batch_close(b);
-}
-
-static int take_attribute(const struct nlattr *attr, void *data)
-{
-	struct attributes *a = data;
-
-	if (mnl_attr_type_valid(attr, NFTA_SET_ELEM_MAX) > 0)
-		a->attr[mnl_attr_get_type(attr)] = attr;
-	return MNL_CB_OK;
 }
 
 /* The octets of a key or of data, when there are exactly @len. */
@@ -256,15 +255,15 @@ uint64_t element_read_u64(const struct nlattr *attr)
 int element_decode_inbound(
 	const struct family *f, const struct nlattr *attr, struct element_found *out)
 {
-	struct attributes a = {0};
+	const struct nlattr *part[NFTA_SET_ELEM_USERDATA + 1] = {0};
 	const size_t addr_len = f->addr_len;
 	const uint8_t *key, *data;
 	const struct nlattr *record;
 
-	if (mnl_attr_parse_nested(attr, take_attribute, &a) < 0)
+	if (!attributes_read_nested(attr, part, NFTA_SET_ELEM_USERDATA))
 		return -EINVAL;
-	key = value_of(a.attr[NFTA_SET_ELEM_KEY], addr_len + 8);
-	data = value_of(a.attr[NFTA_SET_ELEM_DATA], addr_len + 4);
+	key = value_of(part[NFTA_SET_ELEM_KEY], addr_len + 8);
+	data = value_of(part[NFTA_SET_ELEM_DATA], addr_len + 4);
 	if (!key || !data)
 		return -EINVAL;
 	memset(out, 0, sizeof(*out));
@@ -273,8 +272,8 @@ int element_decode_inbound(
 	out->mapping.external_port = read_port(key + addr_len + 4);
 	out->mapping.internal = family_addr(f, data);
 	out->mapping.internal_port = read_port(data + addr_len);
-	out->left_ms = element_read_u64(a.attr[NFTA_SET_ELEM_EXPIRATION]);
-	record = a.attr[NFTA_SET_ELEM_USERDATA];
+	out->left_ms = element_read_u64(part[NFTA_SET_ELEM_EXPIRATION]);
+	record = part[NFTA_SET_ELEM_USERDATA];
 	out->has_record = record && record_decode(mnl_attr_get_payload(record),
 					    mnl_attr_get_payload_len(record), &out->mapping) == 0;
 	return 0;

@@ -55,7 +55,11 @@ void element_put_edit(struct batch *b, const struct element_support *support,
 void element_put_keys(
 	struct batch *b, const char *set, const uint8_t *keys, size_t count, size_t key_len);
 
-/* The same for a set of the same batch that has no name of its own, by its number. */
+/* Put the removal of such keys, all of which must be there. */
+void element_put_keys_removal(
+	struct batch *b, const char *set, const uint8_t *keys, size_t count, size_t key_len);
+
+/* As element_put_keys() for a set of the same batch that has no name of its own, by its number. */
 void element_put_anonymous(struct batch *b, const char *set, uint32_t set_id, const uint8_t *keys,
 	size_t count, size_t key_len);
 

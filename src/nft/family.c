@@ -21,6 +21,7 @@ const struct family families[FAMILIES] = {
 		.addresses = "addresses4",
 		.listeners = "listeners4",
 		.flood = "flood4",
+		.outer = "outer4",
 	},
 };
 

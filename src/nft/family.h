@@ -26,6 +26,7 @@ struct family {
 	const char *addresses;
 	const char *listeners;
 	const char *flood;
+	const char *outer;
 };
 
 extern const struct family families[FAMILIES];

@@ -6,12 +6,17 @@
 #include "src/nft/channel.h"
 #include "src/nft/elements.h"
 #include "src/nft/flows.h"
+#include "src/nft/outer.h"
+
+#include <stdbool.h>
 
 struct nft {
 	struct channel channel;
 	struct batch batch;
 	struct flows *flows;
 	struct element_support support;
+	struct outer outer; /* what was asked for last */
+	bool outer_unsure;  /* the kernel may hold something else */
 };
 
 #endif

@@ -35,11 +35,16 @@ static enum nft_error classify(int err)
 	}
 }
 
-static void log_support(const struct element_support *s)
+const char *nft_way(const struct nft *nft)
 {
-	log_info("kernel: timeouts are refreshed %s, missing elements are deleted %s",
-		s->refresh ? "in place" : "by deletion and addition",
-		s->destroy ? "silently" : "with an error");
+	static const char *const way[2][2] = {
+		{"renewed by delete and add, removals repeated without what is gone",
+			"renewed by delete and add, removals forgive what is gone"},
+		{"refreshed in place, removals repeated without what is gone",
+			"refreshed in place, removals forgive what is gone"},
+	};
+
+	return way[nft->support.refresh][nft->support.destroy];
 }
 
 static int open_all(struct nft *nft)
@@ -67,7 +72,7 @@ enum nft_error nft_open(struct nft **out, int *err)
 		nft_close(nft);
 		return classify(*err);
 	}
-	log_support(&nft->support);
+	log_info("kernel: mappings are %s", nft_way(nft));
 	*out = nft;
 	return NFT_OK;
 }
@@ -77,46 +82,78 @@ void nft_close(struct nft *nft)
 	if (!nft)
 		return;
 	flows_free(nft->flows);
+	outer_fini(&nft->outer);
 	channel_close(&nft->channel);
 	batch_fini(&nft->batch);
 	free(nft);
 }
 
+/* The mappings of a table that is about to go. */
+struct old {
+	struct mapping *mapping;
+	size_t len, size;
+};
+
 static int take_old_mapping(const struct mapping *m, void *arg)
 {
-	return flows_add(arg, m);
+	struct old *old = arg;
+
+	if (old->len == old->size) {
+		size_t size = old->size ? 2 * old->size : 256;
+		struct mapping *grown = reallocarray(old->mapping, size, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		old->mapping = grown;
+		old->size = size;
+	}
+	old->mapping[old->len++] = *m;
+	return 0;
 }
 
 static void forget_old_mappings(void *arg)
 {
-	flows_forget(arg);
+	struct old *old = arg;
+
+	old->len = 0;
 }
 
-/* The old table's mappings end with it, and so do those that ran out while nobody was there. */
-static int queue_old_flows(
-	struct nft *nft, const struct nft_rules *rules, const struct gateway *gateway)
+/*
+ * What there was ended with its table.  And what is not in there any more, because it ran out
+ * while nobody was there, or because somebody removed the table, was in the pool.
+ */
+static void end_old_flows(struct nft *nft, const struct old *old, const struct nft_rules *rules,
+	const struct gateway *gateway)
 {
-	int err = table_each_mapping(
-		&nft->channel, take_old_mapping, forget_old_mappings, nft->flows);
+	for (size_t i = 0; i < old->len; i++)
+		flows_add(nft->flows, &old->mapping[i]);
+	flows_add_pool(nft->flows, rules->pool, gateway);
+	flows_begin(nft->flows);
+}
+
+/* Send the batch, which also puts all outer addresses. */
+static int commit_with_outer(struct nft *nft)
+{
+	uint32_t nobody;
+	int err = channel_commit(&nft->channel, &nft->batch, &nobody);
 
 	if (!err)
-		flows_add_pool(nft->flows, rules->pool, gateway);
+		nft->outer_unsure = false;
 	return err;
 }
 
 static int replace_table(
 	struct nft *nft, const struct nft_rules *rules, const struct gateway *gateway, bool over)
 {
-	uint32_t nobody;
-
 	channel_begin(&nft->channel, &nft->batch);
-	ruleset_put(&nft->batch, rules, gateway, over);
-	return channel_commit(&nft->channel, &nft->batch, &nobody);
+	ruleset_put(&nft->batch, rules, gateway, &nft->outer, over);
+	return commit_with_outer(nft);
 }
 
 enum nft_error nft_install(
 	struct nft *nft, const struct nft_rules *rules, const struct gateway *gateway, int *err)
 {
+	struct old old = {0};
 	enum table_owner owner;
 
 	*err = table_find(&nft->channel, TABLE_NAME, &owner);
@@ -127,25 +164,56 @@ enum nft_error nft_install(
 		return NFT_FOREIGN_TABLE;
 	}
 	if (owner == TABLE_OURS)
-		*err = queue_old_flows(nft, rules, gateway);
+		*err = table_each_mapping(
+			&nft->channel, take_old_mapping, forget_old_mappings, &old);
 	if (!*err)
 		*err = replace_table(nft, rules, gateway, owner == TABLE_OURS);
-	if (*err) {
-		flows_forget(nft->flows);
-		/* Somebody's table came up since we looked. */
-		return *err == -EEXIST ? NFT_FOREIGN_TABLE : classify(*err);
-	}
-	flows_begin(nft->flows);
-	return NFT_OK;
+	if (!*err)
+		end_old_flows(nft, &old, rules, gateway);
+	free(old.mapping);
+	/* Somebody's table came up since we looked. */
+	return *err == -EEXIST ? NFT_FOREIGN_TABLE : classify(*err);
 }
 
 int nft_update(struct nft *nft, const struct nft_rules *rules, const struct gateway *gateway)
 {
+	channel_begin(&nft->channel, &nft->batch);
+	ruleset_put_update(&nft->batch, rules, gateway, &nft->outer);
+	return commit_with_outer(nft);
+}
+
+static int change_outer(struct nft *nft, const struct outer *next)
+{
 	uint32_t nobody;
 
 	channel_begin(&nft->channel, &nft->batch);
-	ruleset_put_update(&nft->batch, rules, gateway);
+	outer_put_change(&nft->batch, &nft->outer, next);
 	return channel_commit(&nft->channel, &nft->batch, &nobody);
+}
+
+static int replace_outer(struct nft *nft, const struct outer *next)
+{
+	channel_begin(&nft->channel, &nft->batch);
+	outer_put_flush(&nft->batch);
+	outer_put(&nft->batch, next);
+	return commit_with_outer(nft);
+}
+
+int nft_set_outer(struct nft *nft, const struct addr *addr, size_t len)
+{
+	struct outer next;
+	int err = outer_init(&next, addr, len);
+
+	if (err)
+		return err;
+	/* Somebody may have removed what the change was to remove. */
+	if (nft->outer_unsure || change_outer(nft, &next) < 0) {
+		nft->outer_unsure = true;
+		err = replace_outer(nft, &next);
+	}
+	outer_fini(&nft->outer);
+	nft->outer = next;
+	return err;
 }
 
 static bool same_key(const struct mapping *a, const struct mapping *b)
@@ -207,16 +275,33 @@ static int apply(void *self, const struct edit *edit, size_t len, size_t *culpri
 static void end_flows(void *self, const struct mapping *mapping)
 {
 	struct nft *nft = self;
-	int err = flows_add(nft->flows, mapping);
 
-	if (err)
-		log_error("cannot end the flows of a mapping: %s", strerror(-err));
+	flows_add(nft->flows, mapping);
+	flows_begin(nft->flows);
+}
+
+static void adopt_flows(void *self, const struct mapping *mapping)
+{
+	struct nft *nft = self;
+
+	flows_adopt(nft->flows, mapping);
+	flows_begin(nft->flows);
+}
+
+static void end_flows_of(void *self, const struct addr *internal)
+{
+	struct nft *nft = self;
+
+	flows_add_addr(nft->flows, internal);
 	flows_begin(nft->flows);
 }
 
 struct backend nft_backend(struct nft *nft)
 {
-	static const struct backend_ops ops = {.apply = apply, .end_flows = end_flows};
+	static const struct backend_ops ops = {.apply = apply,
+		.end_flows = end_flows,
+		.adopt_flows = adopt_flows,
+		.end_flows_of = end_flows_of};
 
 	return (struct backend){.ops = &ops, .self = nft};
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netlink.h>
@@ -206,6 +207,13 @@ void rule_oifname(struct rule *r, const char *set)
 	look_up(r, set);
 }
 
+void rule_saddr(struct rule *r, const struct family *f, const char *set)
+{
+	match_family(r, f);
+	load_payload(r, NFT_PAYLOAD_NETWORK_HEADER, f->source_at, f->addr_len, NFT_REG_1);
+	look_up(r, set);
+}
+
 void rule_daddr(struct rule *r, const struct family *f, const char *set)
 {
 	match_family(r, f);
@@ -251,6 +259,12 @@ void rule_ct_state(struct rule *r, uint32_t states)
 {
 	load_ct(r, NFT_CT_STATE);
 	compare_bits(r, NFT_CMP_NEQ, states);
+}
+
+void rule_ct_original(struct rule *r)
+{
+	load_ct(r, NFT_CT_DIRECTION);
+	compare_u8(r, IP_CT_DIR_ORIGINAL);
 }
 
 void rule_ct_dnat(struct rule *r, bool wanted)

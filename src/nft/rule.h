@@ -30,6 +30,7 @@ void rule_iifname(struct rule *r, const char *set);
 void rule_iifname_not(struct rule *r, const char *set);
 void rule_oifname(struct rule *r, const char *set);
 /* ip saddr @set, ip daddr @set */
+void rule_saddr(struct rule *r, const struct family *f, const char *set);
 void rule_daddr(struct rule *r, const struct family *f, const char *set);
 /* meta l4proto { tcp, udp }, an anonymous set of the same batch */
 void rule_l4proto(struct rule *r, uint32_t anonymous_id);
@@ -41,6 +42,8 @@ void rule_dport_range(struct rule *r, struct port_range range);
 void rule_dport_not(struct rule *r, const char *set);
 /* ct state @states (NF_CT_STATE bits) */
 void rule_ct_state(struct rule *r, uint32_t states);
+/* ct direction original */
+void rule_ct_original(struct rule *r);
 /* ct status [!] dnat */
 void rule_ct_dnat(struct rule *r, bool wanted);
 /* fib saddr . iif oif missing */

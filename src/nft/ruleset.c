@@ -15,6 +15,7 @@
  *	set addresses4 { type ipv4_addr; elements = { 192.0.2.1 } }
  *	set listeners4 { type ipv4_addr; elements = { 10.9.1.1 } }
  *	set flood4     { type ipv4_addr; size 65536; flags dynamic,timeout; timeout 10s }
+ *	set outer4     { type ipv4_addr; }      # where the tunnels' peers send from
  *
  *	chain prerouting {
  *		type nat hook prerouting priority dstnat; policy accept
@@ -38,8 +39,17 @@
  *
  *	chain forward {
  *		type filter hook forward priority filter; policy accept
- *		# only mappings let strangers in
+ *		# The port-fail guard: a peer's packets that go past its tunnel show who it is.  So
+ *		# whoever lures it to a mapping of this gateway's address gets none, also in flows
+ *		# from before it was a peer.  What answers a client passes: anybody could else
+ *		# take an address's servers from all by connecting from there.
+ *		iifname @external oifname @tunnels ip saddr @outer4 ct direction original drop
+ *		# Only mappings let strangers in.  In two rules: what conntrack refused or was
+ *		# not shown has no status to be compared, and never came through a mapping.
+ *		iifname @external oifname @tunnels ct state invalid,untracked drop
  *		iifname @external oifname @tunnels ct state new ct status ! dnat drop
+ *		# not translated either, so it would show the tunnel address; with masquerade
+ *		iifname @tunnels oifname @external ct state invalid drop
  *	}
  *
  *	chain input {
@@ -51,9 +61,11 @@
  *		# after those, as a false source must not fill the set
  *		iifname @tunnels udp dport 5351
  *			update @flood4 { ip saddr limit rate over 100/second burst 200 packets }
- *drop # a probe of a port that is not mapped must not leave a conntrack entry, which # would
- *capture the port's packets once it is ip daddr @addresses4 meta l4proto { tcp, udp } th dport
- *10240-32767 th dport != @reserved ct state invalid,new,untracked drop
+ *			drop
+ *		# a probe of a port that is not mapped must not leave a conntrack entry, which
+ *		# would capture the port's packets once it is
+ *		ip daddr @addresses4 meta l4proto { tcp, udp } th dport 10240-32767
+ *			th dport != @reserved ct state invalid,new,untracked drop
  *	}
  * }
  *
@@ -141,6 +153,11 @@ static bool with_hairpin_address(const struct context *c)
 	return c->rules->hairpin && first_external(c);
 }
 
+static bool with_port_fail_guard(const struct context *c)
+{
+	return c->rules->port_fail_guard;
+}
+
 static bool with_flood_limit(const struct context *c)
 {
 	return c->rules->flood_rate > 0;
@@ -209,6 +226,26 @@ static void write_masquerade(struct rule *r, const void *context)
 	rule_masquerade(r, NULL);
 }
 
+static void write_port_fail(struct rule *r, const void *context)
+{
+	const struct context *c = context;
+
+	rule_iifname(r, SET_EXTERNAL);
+	rule_oifname(r, SET_TUNNELS);
+	rule_saddr(r, c->family, c->family->outer);
+	rule_ct_original(r);
+	rule_drop(r);
+}
+
+static void write_untracked_strangers(struct rule *r, const void *context)
+{
+	(void)context;
+	rule_iifname(r, SET_EXTERNAL);
+	rule_oifname(r, SET_TUNNELS);
+	rule_ct_state(r, NF_CT_STATE_INVALID_BIT | NF_CT_STATE_UNTRACKED_BIT);
+	rule_drop(r);
+}
+
 static void write_strangers(struct rule *r, const void *context)
 {
 	(void)context;
@@ -216,6 +253,14 @@ static void write_strangers(struct rule *r, const void *context)
 	rule_oifname(r, SET_TUNNELS);
 	rule_ct_state(r, NF_CT_STATE_BIT(IP_CT_NEW));
 	rule_ct_dnat(r, false);
+	rule_drop(r);
+}
+
+static void write_untranslated(struct rule *r, const void *context)
+{
+	(void)context;
+	match_outgoing(r);
+	rule_ct_state(r, NF_CT_STATE_INVALID_BIT);
 	rule_drop(r);
 }
 
@@ -277,7 +322,10 @@ static const struct rule_kind rule_kinds[] = {
 	{"postrouting", true, true, with_hairpin_address, write_hairpin_others},
 	{"postrouting", false, true, with_masquerade, write_masquerade_ports},
 	{"postrouting", false, false, with_masquerade, write_masquerade},
+	{"forward", true, false, with_port_fail_guard, write_port_fail},
+	{"forward", false, false, always, write_untracked_strangers},
 	{"forward", false, false, always, write_strangers},
+	{"forward", false, false, with_masquerade, write_untranslated},
 	{"input", false, false, always, write_request_outside},
 	{"input", true, false, always, write_request_elsewhere},
 	{"input", false, false, always, write_request_spoofed},
@@ -347,8 +395,8 @@ void ruleset_put_probe_chain(struct batch *b, const char *table)
 	put_chain(b, table, &chains[0]);
 }
 
-void ruleset_put(
-	struct batch *b, const struct nft_rules *rules, const struct gateway *gateway, bool over)
+void ruleset_put(struct batch *b, const struct nft_rules *rules, const struct gateway *gateway,
+	const struct outer *outer, bool over)
 {
 	if (over) {
 		table_put(b, TABLE_NAME, 0, 0);
@@ -359,6 +407,7 @@ void ruleset_put(
 		put_chain(b, TABLE_NAME, &chains[i]);
 	sets_put(b);
 	sets_fill(b, rules, gateway);
+	outer_put(b, outer);
 	put_rules(b, rules, gateway);
 }
 
@@ -371,12 +420,14 @@ static void put_chain_flush(struct batch *b, const char *chain)
 	batch_close(b);
 }
 
-void ruleset_put_update(
-	struct batch *b, const struct nft_rules *rules, const struct gateway *gateway)
+void ruleset_put_update(struct batch *b, const struct nft_rules *rules,
+	const struct gateway *gateway, const struct outer *outer)
 {
 	for (size_t i = 0; i < ARRAY_LEN(chains); i++)
 		put_chain_flush(b, chains[i].name);
 	sets_flush(b);
 	sets_fill(b, rules, gateway);
+	outer_put_flush(b);
+	outer_put(b, outer);
 	put_rules(b, rules, gateway);
 }

@@ -196,6 +196,7 @@ void sets_put(struct batch *b)
 		put_addresses(b, f, f->addresses, id++);
 		put_addresses(b, f, f->listeners, id++);
 		put_flood(b, f, id++);
+		put_addresses(b, f, f->outer, id++);
 	}
 }
 

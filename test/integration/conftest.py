@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-A lab for each module and a fresh daemon for each test.  A module chooses with TUNNEL and CLIENTS
-what the lab is made of, and with `policy_of(lab)` what the daemon is told.
+A lab for each module and a fresh daemon for each test.  A module chooses with TUNNEL, CLIENTS and
+RENAME what the lab is made of, and with `policy_of(lab)` what the daemon is told.
 """
 
 import os
@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
+from control import Control  # noqa: E402
 from daemon import BINARY  # noqa: E402
 from lab import Lab  # noqa: E402
 
@@ -32,7 +33,8 @@ def pytest_sessionstart():
 @pytest.fixture(scope="module")
 def lab(request):
     with Lab(getattr(request.module, "TUNNEL", "veth"),
-             getattr(request.module, "CLIENTS", 2)) as lab:
+             getattr(request.module, "CLIENTS", 2),
+             getattr(request.module, "RENAME", True)) as lab:
         yield lab
 
 
@@ -88,3 +90,14 @@ def c1(lab):
 @pytest.fixture
 def c2(lab):
     return lab.clients[1]
+
+
+@pytest.fixture
+def c3(lab):
+    return lab.clients[2]
+
+
+@pytest.fixture
+def control(daemon):
+    """The admin of the module's usual daemon."""
+    return Control(daemon.control)

@@ -10,6 +10,7 @@ import kernel
 import wire
 from lab import EXTERNAL, PEERS, WIREGUARD_PORT
 from netns import eventually, receive
+from traffic import Connection, arrives, flows_over
 from wire import TCP, UDP
 
 TUNNEL = "wireguard"
@@ -21,57 +22,6 @@ pytestmark = pytest.mark.usefixtures("daemon")
 
 def policy_of(lab):
     return lab.policy({"lifetime": {"min": 1, "default": 60, "max": 3600}})
-
-
-class Connection:
-    """A TCP connection that the Internet opened through a mapping."""
-
-    def __init__(self, client, peer_space, internal, target, source=("0.0.0.0", 0)):
-        with client.tcp_listen(internal) as listener:
-            self.peer = peer_space.tcp_connect(target, source)
-            self.inside, self.source = listener.accept()
-        self.inside.settimeout(1)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.peer.close()
-        self.inside.close()
-
-    def passes(self):
-        """True when both directions carry data."""
-        try:
-            self.peer.sendall(b"in")
-            if self.inside.recv(10) != b"in":
-                return False
-            self.inside.sendall(b"out")
-            return self.peer.recv(10) == b"out"
-        except OSError:
-            return False
-
-    def reaches_inside(self, timeout=0.4):
-        """True when what the peer sends arrives at the client."""
-        self.inside.settimeout(timeout)
-        try:
-            self.peer.sendall(b"still?")
-            return self.inside.recv(10) != b""
-        except OSError:
-            return False
-
-
-def arrives(sender, target, receiver, data=b"ping", timeout=0.4):
-    """The (address, port) that the receiver sees a datagram come from, or None."""
-    sender.sendto(data, target)
-    got = receive(receiver, timeout)
-    assert got is None or got[0] == data
-    return got and got[1]
-
-
-def flows_over(gateway, port):
-    """Conntrack's entries that an external port is part of."""
-    return [line for line in kernel.flows(gateway)
-            if f"dst={EXTERNAL}" in line.split() and f"dport={port}" in line.split()]
 
 
 # Inward

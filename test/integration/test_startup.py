@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The command line, the policy file's faults, and what a start and a stop leave behind."""
 
+import grp
+import pathlib
 import re
 import signal
 
@@ -8,6 +10,7 @@ import pytest
 
 import kernel
 import wire
+from control import Control
 from daemon import BINARY, NotReady
 from netns import eventually
 from wire import UDP
@@ -138,7 +141,8 @@ def test_a_second_daemon_ends_with_1_and_harms_nothing(daemon, c1, gateway, conf
     port = c1.natpmp(UDP, 5000).external
     result = tunmapd(gateway, "-c", config, "--log-level", "error")
     assert result.returncode == 1
-    assert result.stderr and all("5351" in line for line in result.stderr.splitlines())
+    (line,) = result.stderr.splitlines()
+    assert "another tunmapd" in line
     assert [m.external_port for m in kernel.mappings(gateway)] == [port]
     assert c1.natpmp(UDP, 5000).external == port
 
@@ -160,6 +164,52 @@ def test_a_foreign_table_of_the_same_name_is_refused(gateway, config):
         assert kernel.table_text(gateway) == before
     finally:
         gateway.run(["nft", "delete", "table", "inet", "tunmap"])
+
+
+# Under the unit
+
+UNIT = pathlib.Path(__file__).resolve().parents[2] / "src" / "daemon" / "tunmapd.service.in"
+
+
+@pytest.fixture
+def confined(tmp_path):
+    """A program that starts tunmapd with the unit's capabilities and no others."""
+    names = re.search(r"^CapabilityBoundingSet=(.+)$", UNIT.read_text(), re.M)[1].split()
+    kept = ",".join("+" + name.lower().removeprefix("cap_") for name in names)
+    program = tmp_path / "confined"
+    program.write_text("#!/bin/sh\n"
+                       f"exec setpriv --no-new-privs --inh-caps=-all --ambient-caps=-all "
+                       f"--bounding-set=-all,{kept} {BINARY} \"$@\"\n")
+    program.chmod(0o755)
+    return program
+
+
+def test_it_serves_with_the_capabilities_of_its_unit(lab, c1, confined, tmp_path):
+    """All that it does for privileged things: NAT, flows, interfaces, and the socket's group."""
+    group = next(group for group in grp.getgrall() if group.gr_gid != 0)
+    path = tmp_path / "folder" / "control.sock"
+    policy = lab.policy(control={"socket": str(path), "group": group.gr_name})
+    daemon = lab.daemon(policy, confined)
+    try:
+        daemon.start()
+        status = pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text()
+        held = int(re.search(r"^CapEff:\s*(\S+)$", status, re.M)[1], 16)
+        assert held.bit_count() == 3, "the daemon runs as it would under its unit"
+        assert (path.stat().st_gid, path.stat().st_mode & 0o777) == (group.gr_gid, 0o660)
+        port = c1.natpmp(UDP, 5000).external
+        assert port and c1.pcp(UDP, 5001).result == 0
+        control = Control(path)
+        assert control.mappings(address=c1.address, port=port)
+        assert control.call("DELETE", "/v1/mappings", port=port)[0] == 200
+        assert c1.natpmp(UDP, 5000).result == 0
+        # Whoever stood there before it left a socket that is nobody's.
+        daemon.kill9()
+        daemon.start()
+        assert control.get("/v1/status")["kernel"]
+        assert control.reload()[0] == 200
+        assert daemon.stop() == 0
+    finally:
+        daemon.close()
 
 
 # Start and stop

@@ -31,7 +31,7 @@ JOBS = 2
 PRESETS = ("release", "gcc", "clang", "asan", "fuzz", "analyze", "coverage")
 BUILD_ONLY = ("analyze",)
 # Slow under the sanitizers, and no richer in paths than the rest.
-NOT_WITH_ASAN = ("test_scale.py",)
+NOT_WITH_ASAN = ("test_scale.py", "test_policy_scale.py")
 
 
 def run(command, **options):

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import tempfile
@@ -13,6 +14,11 @@ from netns import end_process
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("TUNMAPD", str(ROOT / "build" / "release" / "tunmapd"))
+
+
+def is_sanitized():
+    """True for a build with AddressSanitizer, whose use of memory tells nothing."""
+    return b"__asan_init" in pathlib.Path(BINARY).read_bytes()
 
 
 class NotReady(Exception):
@@ -36,6 +42,7 @@ class Daemon:
         self._directory = tempfile.TemporaryDirectory(prefix="tunmap-")
         path = pathlib.Path(self._directory.name)
         self.config = path / "tunmap.yaml"
+        self.control = path / "control.sock"
         self._log = path / "log"
         self._log.touch()
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -44,7 +51,17 @@ class Daemon:
         self.configure(config_text)
 
     def configure(self, config_text):
-        """Write the policy file; a running daemon is not told."""
+        """
+        Write the policy file; a running daemon is not told.  The control socket is this
+        daemon's own, unless the text says where.
+        """
+        self._forget_notifications()
+        if "control" not in config_text:
+            socket_path = json.dumps(str(self.control))
+            own = f"control: {{socket: {socket_path}}}\n"
+            config_text = own + config_text if config_text.lstrip()[:1] != "{" else (
+                '{"control": {"socket": ' + socket_path + "},"
+                + config_text.lstrip()[1:])
         self.config.write_text(config_text)
 
     def start(self, arguments=(), timeout=10.0):
@@ -85,6 +102,21 @@ class Daemon:
 
     def signal(self, number):
         self.process.send_signal(number)
+
+    def reload(self, timeout=10.0):
+        """SIGHUP, and wait until the policy is read."""
+        self._forget_notifications()
+        self.process.send_signal(signal.SIGHUP)
+        assert self.wait_ready(timeout), f"no answer to SIGHUP; log:\n{self.log()}"
+
+    def _forget_notifications(self):
+        """What it said of reloads that others asked for."""
+        self._notify.setblocking(False)
+        try:
+            while self._notify.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
 
     def running(self):
         return self.process is not None and self.process.poll() is None

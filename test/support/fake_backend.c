@@ -26,11 +26,14 @@ const struct mapping *fake_backend_find(
 
 static void add(struct fake_backend *f, const struct mapping *m)
 {
+	struct mapping *grown;
+
 	if (f->len == f->size) {
 		f->size = f->size ? 2 * f->size : 64;
-		f->mapping = realloc(f->mapping, f->size * sizeof(*f->mapping));
-		if (!f->mapping)
+		grown = realloc(f->mapping, f->size * sizeof(*f->mapping));
+		if (!grown)
 			abort();
+		f->mapping = grown;
 	}
 	f->mapping[f->len++] = *m;
 }
@@ -87,9 +90,28 @@ static void fake_end_flows(void *self, const struct mapping *mapping)
 	f->flows_ended++;
 }
 
+static void fake_adopt_flows(void *self, const struct mapping *mapping)
+{
+	struct fake_backend *f = self;
+
+	(void)mapping;
+	f->flows_adopted++;
+}
+
+static void fake_end_flows_of(void *self, const struct addr *internal)
+{
+	struct fake_backend *f = self;
+
+	(void)internal;
+	f->addresses_cleared++;
+}
+
 struct backend fake_backend_init(struct fake_backend *f)
 {
-	static const struct backend_ops ops = {.apply = fake_apply, .end_flows = fake_end_flows};
+	static const struct backend_ops ops = {.apply = fake_apply,
+		.end_flows = fake_end_flows,
+		.adopt_flows = fake_adopt_flows,
+		.end_flows_of = fake_end_flows_of};
 
 	*f = (struct fake_backend){.name_culprit = true};
 	return (struct backend){.ops = &ops, .self = f};

@@ -16,8 +16,10 @@
 struct fake_backend {
 	struct mapping *mapping; /* those that stand */
 	size_t len, size;
-	size_t transactions; /* asked for, refused ones too */
-	size_t flows_ended;
+	size_t transactions;      /* asked for, refused ones too */
+	size_t flows_ended;       /* mappings whose flows were ended */
+	size_t flows_adopted;     /* mappings that were to adopt older flows */
+	size_t addresses_cleared; /* addresses of which all flows were ended */
 	/* Refuse transactions that map this external port; 0: none. */
 	uint16_t refuse_port;
 	bool name_culprit; /* tell which edit was refused */

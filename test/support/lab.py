@@ -39,6 +39,13 @@ class Client:
         self.ns = namespace
         self.address = address
         self.gateway = gateway
+        self.public_key = None  # of WireGuard
+        self.outer = None  # the address on the underlay
+        self.wg_name = None  # by which wg(8) knows the interface
+
+    def at(self, address):
+        """The same machine as a client with another tunnel address, which it must have."""
+        return Client(self.ns, address, self.gateway)
 
     def socket(self, port=0):
         return self.ns.udp(self.address, port)
@@ -90,11 +97,18 @@ class Client:
 
 
 class Lab:
-    """Build on entry, take apart on exit.  `tunnel` is "wireguard" or "veth"."""
+    """
+    Build on entry, take apart on exit.  `tunnel` is "wireguard" or "veth".  Without `rename`,
+    the gateway's wireguard-go interface keeps the name under which wg(8) and tunmapd find its
+    socket; it is in `tunnel_name`.
+    """
 
-    def __init__(self, tunnel="veth", clients=2):
+    def __init__(self, tunnel="veth", clients=2, rename=True):
         self.tunnel = tunnel
         self.wireguard_kind = None
+        self.tunnel_name = "wg0" if tunnel == "wireguard" else "tun*"
+        self._rename = rename
+        self._changed_peers = []
         self._prefix = f"tm{os.getpid()}n{next(_serial)}"
         self._directory = pathlib.Path(tempfile.mkdtemp(prefix="tunmap-lab-"))
         self._namespaces = []
@@ -140,7 +154,7 @@ class Lab:
     @property
     def interfaces(self):
         """A name or glob for the `tunnels` of a policy."""
-        return "wg0" if self.tunnel == "wireguard" else "tun*"
+        return self.tunnel_name
 
     def policy(self, default_class=None, **sections):
         """
@@ -152,6 +166,28 @@ class Lab:
                  "classes": {"default": {"rate": 10000, "mappings": 1000,
                                          **(default_class or {})}}}
         return policy(**{**usual, **sections})
+
+    def set_peer(self, client, *words):
+        """Change a client as a WireGuard peer of the gateway, in the words of `wg set`."""
+        if client not in self._changed_peers:
+            self._changed_peers.append(client)
+        self.gateway.run(["wg", "set", self.tunnel_name, "peer", client.public_key, *words])
+
+    def remove_peer(self, client):
+        self.set_peer(client, "remove")
+
+    def restore_peer(self, client):
+        """The peer as it was at first, with a new handshake."""
+        port = client.ns.run(["wg", "show", client.wg_name, "listen-port"]).stdout.strip()
+        self.set_peer(client, "allowed-ips", f"{client.address}/32",
+                      "endpoint", f"{client.outer}:{port}")
+        # A handshake that crosses the client's own is repeated after five seconds.
+        self.gateway.run(["ping", "-c", "1", "-w", "12", client.address])
+
+    def restore_peers(self):
+        for client in list(self._changed_peers):
+            self.restore_peer(client)
+        self._changed_peers.clear()
 
     def _namespace(self, role):
         namespace = Namespace(f"{self._prefix}-{role}")
@@ -205,8 +241,11 @@ class Lab:
                            f"[Peer]\nPublicKey = {gateway_public}\nAllowedIPs = 0.0.0.0/0\n"
                            f"Endpoint = {under_gateway}:{WIREGUARD_PORT}\n")
             self.clients.append(Client(space, address, "10.9.0.1"))
+            self.clients[-1].public_key = public
+            self.clients[-1].outer = under_client
         self._add_wireguard([self.gateway, *spaces], [gateway_config, *configs])
-        self.gateway.ip("address add 10.9.0.1/24 dev wg0\nlink set wg0 up\n")
+        self.gateway.ip(f"address add 10.9.0.1/24 dev {self.tunnel_name}\n"
+                        f"link set {self.tunnel_name} up\n")
         for client in self.clients:
             client.ns.ip(f"address add {client.address}/24 dev wg0\n"
                          "link set wg0 up\n"
@@ -232,11 +271,15 @@ class Lab:
                 self._userspace.append((process, name))
             for process, name in self._userspace:
                 _wait_for_socket(process, f"/run/wireguard/{name}.sock")
+        for client, name in zip(self.clients, names[1:]):
+            client.wg_name = name
         for space, name, config in zip(spaces, names, configs):
             path = self._directory / f"{name}-{space.name}.conf"
             path.write_text(config)
             space.run(["wg", "setconf", name, str(path)])
-            if name != "wg0":
+            if space is self.gateway and not self._rename:
+                self.tunnel_name = name
+            elif name != "wg0":
                 space.ip(f"link set {name} name wg0\n")
 
 

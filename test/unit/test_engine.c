@@ -3,194 +3,14 @@
 #include "include/compiler.h"
 #include "include/engine.h"
 #include "include/log.h"
-#include "include/natpmp.h"
-#include "test/support/fake_backend.h"
 #include "test/support/random.h"
+#include "test/support/rig.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 
 #include <check.h>
-
-#define T0      1000000 /* a clock that has run for a while */
-#define SECOND  1000
-#define POOL_LO 20000
-#define POOL_HI 20099
-
-static struct config_class class;
-static struct config config;
-static struct fake_backend kernel;
-static struct engine *engine;
-static struct exchange batch[EXCHANGE_BATCH_MAX];
-static size_t batch_len;
-static int64_t now_ms;
-static const struct port_set nothing_reserved;
-static const struct gateway_external external_1 = {
-	.addr.octet = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1},
-	.advertise.octet = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1},
-};
-static const struct gateway_external external_2 = {
-	.addr.octet = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 2},
-	.advertise.octet = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 198, 51, 100, 2},
-};
-
-/* Tunnel client number @n. */
-static struct addr client(unsigned n)
-{
-	return addr_from_v4((const uint8_t[]){10, 9, (uint8_t)(n >> 8), (uint8_t)n});
-}
-
-static void start_engine(void)
-{
-	engine = engine_new(&config, fake_backend_init(&kernel), now_ms);
-	ck_assert_ptr_nonnull(engine);
-	engine_reserve_ports(engine, &nothing_reserved);
-	engine_set_externals(engine, &external_1, 1, now_ms);
-}
-
-static void stop_engine(void)
-{
-	ck_assert(!kernel.lied);
-	ck_assert_uint_eq(kernel.len, engine_mappings(engine));
-	engine_free(engine);
-	fake_backend_fini(&kernel);
-}
-
-/* A fresh engine whose pool holds some tens of thousands of ports, all of them for everybody. */
-static void use_large_pool(uint32_t mappings)
-{
-	stop_engine();
-	class.mappings = mappings;
-	class.ports = config.pool = (struct port_range){10000, 60000};
-	start_engine();
-}
-
-static void set_up(void)
-{
-	class = (struct config_class){
-		.name = "default",
-		.ports = {POOL_LO, POOL_HI},
-		.internal_ports = {1, 65535},
-		.protocols = CONFIG_UDP | CONFIG_TCP,
-		.mappings = 16,
-		.lifetime_min_s = 60,
-		.pcp_lifetime_min_s = 120,
-		.lifetime_default_s = 3600,
-		.lifetime_max_s = 86400,
-		.rate = 100000,
-		.quarantine_s = 120,
-		.options = PCP_FEATURE_PREFER_FAILURE,
-	};
-	config = (struct config){
-		.pool = {POOL_LO, POOL_HI},
-		.nat_pmp = true,
-		.pcp = true,
-		.classes = &class,
-		.classes_len = 1,
-	};
-	now_ms = T0;
-	batch_len = 0;
-	start_engine();
-}
-
-static void pass(int64_t ms)
-{
-	now_ms += ms;
-	while (engine_next_ms(engine) <= now_ms)
-		engine_expire(engine, now_ms);
-}
-
-static struct exchange *add_bytes(unsigned from, const void *octets, size_t len)
-{
-	struct exchange *x = &batch[batch_len++];
-
-	x->source = client(from);
-	x->request_len = len;
-	memcpy(x->request, octets, len);
-	return x;
-}
-
-static void serve(void)
-{
-	engine_serve(engine, batch, batch_len, now_ms);
-	batch_len = 0;
-}
-
-static struct exchange *add_natpmp(unsigned from, enum natpmp_opcode opcode, uint16_t internal,
-	uint16_t suggested, uint32_t lifetime_s)
-{
-	struct natpmp_request rq = {.opcode = opcode,
-		.internal_port = internal,
-		.suggested_port = suggested,
-		.lifetime_s = lifetime_s};
-	uint8_t octets[16];
-
-	return add_bytes(from, octets, natpmp_encode_request(octets, sizeof(octets), &rq));
-}
-
-static struct natpmp_response natpmp_reply(const struct exchange *x)
-{
-	struct natpmp_response rs;
-
-	ck_assert_int_eq(natpmp_decode_response(x->reply, x->reply_len, &rs), 0);
-	return rs;
-}
-
-static struct natpmp_response natpmp(unsigned from, enum natpmp_opcode opcode, uint16_t internal,
-	uint16_t suggested, uint32_t lifetime_s)
-{
-	struct exchange *x = add_natpmp(from, opcode, internal, suggested, lifetime_s);
-
-	serve();
-	return natpmp_reply(x);
-}
-
-#define UDP NATPMP_OP_MAP_UDP
-#define TCP NATPMP_OP_MAP_TCP
-
-/* A MAP request; the nonce is twelve times @nonce. */
-static struct pcp_request map_request(
-	unsigned from, uint8_t nonce, uint16_t internal, uint16_t suggested, uint32_t lifetime_s)
-{
-	struct pcp_request rq = {
-		.opcode = PCP_OP_MAP,
-		.lifetime_s = lifetime_s,
-		.client = client(from),
-		.map = {.protocol = IPPROTO_UDP,
-			.internal_port = internal,
-			.external_port = suggested,
-			.external = addr_from_v4((const uint8_t[]){0, 0, 0, 0})},
-	};
-
-	memset(rq.map.nonce.octet, nonce, sizeof(rq.map.nonce.octet));
-	return rq;
-}
-
-static struct exchange *add_pcp(unsigned from, const struct pcp_request *rq)
-{
-	uint8_t octets[PCP_MAX_LEN];
-
-	return add_bytes(from, octets, pcp_encode_request(octets, sizeof(octets), rq));
-}
-
-static struct pcp_response pcp(unsigned from, const struct pcp_request *rq)
-{
-	struct exchange *x = add_pcp(from, rq);
-	struct pcp_response rs;
-
-	serve();
-	ck_assert_int_eq(pcp_decode_response(x->reply, x->reply_len, &rs), 0);
-	return rs;
-}
-
-static struct pcp_response pcp_map(
-	unsigned from, uint8_t nonce, uint16_t internal, uint16_t suggested, uint32_t lifetime_s)
-{
-	struct pcp_request rq = map_request(from, nonce, internal, suggested, lifetime_s);
-
-	return pcp(from, &rq);
-}
 
 static bool pcp_gets(unsigned from, const struct pcp_request *rq, const struct addr *external)
 {
@@ -316,12 +136,34 @@ START_TEST(delete_all_of_more_than_a_transaction_holds_ends_them_all)
 	};
 
 	use_large_pool(MANY);
-	for (uint16_t i = 1; i <= MANY; i++)
-		natpmp(2, UDP, i, 0, 600);
+	for (unsigned i = 1; i <= MANY; i++)
+		natpmp(2, UDP, (uint16_t)i, 0, 600);
 	ck_assert_uint_eq(kernel.len, MANY);
 	natpmp(3, UDP, 1, 0, 600);
 	ck_assert_int_eq(natpmp(2, UDP, 0, 0, 0).result, NATPMP_SUCCESS);
 	ck_assert_uint_eq(kernel.len, 1);
+	ck_assert_uint_eq(kernel.flows_ended, MANY);
+}
+END_TEST
+
+START_TEST(a_large_delete_all_behind_a_refusal_ends_each_mapping_once)
+{
+	enum {
+		MANY = 5000
+	};
+	struct exchange *bad, *all;
+
+	use_large_pool(MANY);
+	class.quarantine_s = _i ? 120 : 0;
+	for (unsigned i = 1; i <= MANY; i++)
+		natpmp(2, UDP, (uint16_t)i, 0, 600);
+	kernel.refuse_port = 60000;
+	bad = add_natpmp(3, UDP, 1, 60000, 600);
+	all = add_natpmp(2, UDP, 0, 0, 0);
+	serve();
+	ck_assert_int_eq(natpmp_reply(bad).result, NATPMP_OUT_OF_RESOURCES);
+	ck_assert_int_eq(natpmp_reply(all).result, NATPMP_SUCCESS);
+	ck_assert_uint_eq(kernel.len, 0);
 	ck_assert_uint_eq(kernel.flows_ended, MANY);
 }
 END_TEST
@@ -719,13 +561,51 @@ END_TEST
 
 START_TEST(half_a_pair_still_counts)
 {
+	uint16_t port;
+
 	class.mappings = 1;
-	natpmp(2, UDP, 1, 0, 600);
+	port = natpmp(2, UDP, 1, 0, 600).external_port;
 	natpmp(2, TCP, 1, 0, 600);
 	natpmp(2, UDP, 1, 0, 0);
-	ck_assert_int_eq(natpmp(2, UDP, 9, 0, 600).result, NATPMP_OUT_OF_RESOURCES);
-	natpmp(2, TCP, 1, 0, 0);
-	ck_assert_int_eq(natpmp(2, UDP, 9, 0, 600).result, NATPMP_SUCCESS);
+	ck_assert_int_eq(natpmp(2, TCP, 9, 0, 600).result, NATPMP_OUT_OF_RESOURCES);
+	ck_assert_uint_eq(natpmp(2, UDP, 9, 0, 600).external_port, port);
+}
+END_TEST
+
+START_TEST(resting_ports_count_but_are_there_for_their_client)
+{
+	uint16_t first;
+
+	class.mappings = 3;
+	first = natpmp(2, UDP, 1, 0, 600).external_port;
+	natpmp(2, UDP, 2, 0, 600);
+	natpmp(2, UDP, 3, 0, 600);
+	for (uint16_t i = 4; i < 100; i++) {
+		natpmp(2, UDP, 0, 0, 0);
+		ck_assert_int_eq(natpmp(2, UDP, i, 0, 600).result, NATPMP_SUCCESS);
+	}
+	natpmp(2, UDP, 0, 0, 0);
+	ck_assert_uint_eq(natpmp(2, UDP, 1, 0, 600).external_port, first);
+	ck_assert_int_eq(natpmp(3, UDP, 1, 0, 600).result, NATPMP_SUCCESS);
+	/* The pool of a hundred lost three ports to one client and one to the other, however often
+	 * they asked. */
+	class.mappings = 100;
+	for (uint16_t i = 1; i <= 96; i++)
+		ck_assert_int_eq(natpmp(4, UDP, i, 0, 600).result, NATPMP_SUCCESS);
+	ck_assert_int_eq(natpmp(4, UDP, 97, 0, 600).result, NATPMP_OUT_OF_RESOURCES);
+}
+END_TEST
+
+START_TEST(under_strict_nonces_twice_the_quota_may_be_claimed)
+{
+	config.nonce = CONFIG_NONCE_STRICT;
+	class.mappings = 2;
+	for (uint8_t i = 1; i <= 4; i++) {
+		ck_assert_int_eq(pcp_map(2, i, i, 0, 600).result, PCP_SUCCESS);
+		pcp_map(2, i, i, 0, 0);
+	}
+	ck_assert_int_eq(pcp_map(2, 5, 5, 0, 600).result, PCP_USER_EX_QUOTA);
+	ck_assert_int_eq(pcp_map(2, 4, 4, 0, 600).result, PCP_SUCCESS);
 }
 END_TEST
 
@@ -832,6 +712,26 @@ START_TEST(with_two_external_addresses_a_client_keeps_to_one_or_names_one)
 }
 END_TEST
 
+START_TEST(a_named_address_that_is_full_does_no_harm)
+{
+	struct gateway_external both[] = {external_1, external_2};
+	struct pcp_request rq = map_request(2, 1, 1, 0, 600);
+
+	engine_set_externals(engine, both, 2, now_ms);
+	class.mappings = 100;
+	rq.map.external = external_1.advertise;
+	ck_assert(pcp_gets(2, &rq, &external_1.advertise));
+	for (uint16_t i = 1; i <= 100; i++) {
+		rq = map_request(3, 1, i, 0, 600);
+		rq.map.external = external_2.advertise;
+		ck_assert(pcp_gets(3, &rq, &external_2.advertise));
+	}
+	rq = map_request(2, 1, 2, 0, 600);
+	rq.map.external = external_2.advertise;
+	ck_assert(pcp_gets(2, &rq, &external_1.advertise));
+}
+END_TEST
+
 START_TEST(ports_of_the_gateway_itself_are_never_given)
 {
 	static struct port_set reserved;
@@ -929,6 +829,7 @@ static void add_natpmp_tests(TCase *tc)
 	tcase_add_test(tc, a_deletion_answers_zeros_whether_or_not_there_was_a_mapping);
 	tcase_add_test(tc, delete_all_ends_one_protocol_of_one_client);
 	tcase_add_test(tc, delete_all_of_more_than_a_transaction_holds_ends_them_all);
+	tcase_add_loop_test(tc, a_large_delete_all_behind_a_refusal_ends_each_mapping_once, 0, 2);
 	tcase_add_test(tc, internal_port_zero_is_refused_or_assigned_as_the_policy_says);
 	tcase_add_test(tc, an_assigned_port_spares_what_the_client_maps_already);
 	tcase_add_test(tc, an_unknown_opcode_is_sent_back);
@@ -975,6 +876,8 @@ static void add_limit_tests(TCase *tc)
 {
 	tcase_add_test(tc, the_quota_counts_pairs_once_and_never_stops_a_renewal_or_a_deletion);
 	tcase_add_test(tc, half_a_pair_still_counts);
+	tcase_add_test(tc, resting_ports_count_but_are_there_for_their_client);
+	tcase_add_test(tc, under_strict_nonces_twice_the_quota_may_be_claimed);
 	tcase_add_test(tc, requests_beyond_the_rate_are_dropped_and_others_are_served);
 	tcase_add_test(tc, a_full_pool_is_out_of_resources_and_takes_nothing_from_anybody);
 	tcase_add_test(tc, the_policy_on_protocols_and_internal_ports_is_not_authorized);
@@ -982,6 +885,7 @@ static void add_limit_tests(TCase *tc)
 	tcase_add_test(tc, without_an_external_address_requests_fail_until_there_is_one);
 	tcase_add_test(tc, a_replaced_external_address_ends_its_mappings_and_the_epoch);
 	tcase_add_test(tc, with_two_external_addresses_a_client_keeps_to_one_or_names_one);
+	tcase_add_test(tc, a_named_address_that_is_full_does_no_harm);
 	tcase_add_test(tc, ports_of_the_gateway_itself_are_never_given);
 }
 
@@ -993,7 +897,7 @@ int main(void)
 	int failed;
 
 	log_set_level(LOG_LEVEL_ERROR);
-	tcase_add_checked_fixture(tc, set_up, stop_engine);
+	tcase_add_checked_fixture(tc, rig_set_up, rig_tear_down);
 	tcase_set_timeout(tc, 120);
 	add_natpmp_tests(tc);
 	add_pcp_tests(tc);

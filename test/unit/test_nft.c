@@ -6,11 +6,19 @@
 #include "src/nft/compat.h"
 #include "src/nft/elements.h"
 #include "src/nft/ended.h"
+#include "src/nft/flow.h"
+#include "src/nft/handle.h"
+#include "src/nft/outer.h"
+#include "src/nft/pass.h"
 #include "src/nft/record.h"
 #include "src/nft/ruleset.h"
+#include "src/nft/sweep.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -483,6 +491,7 @@ static const struct nft_rules all_rules = {
 	.masquerade = true,
 	.masquerade_ports = {32768, 65535},
 	.hairpin = true,
+	.port_fail_guard = true,
 	.flood_rate = 100,
 	.reserved = &reserved,
 };
@@ -490,6 +499,8 @@ static const struct nft_rules all_rules = {
 static struct gateway_interface tunnels[] = {{"wg0"}, {"wg1"}};
 static struct gateway_interface externals[] = {{"eth0"}};
 static struct gateway_listen listens[2];
+
+static const struct outer no_outer;
 
 static struct gateway make_gateway(void)
 {
@@ -517,7 +528,7 @@ START_TEST(too_small_a_buffer_is_told_and_never_passed)
 	for (size_t size = 40; size < 20000; size += 52) {
 		ck_assert_int_eq(batch_init(&b, size, 1024), 0);
 		batch_begin(&b, SEQ);
-		ruleset_put(&b, &all_rules, &gateway, true);
+		ruleset_put(&b, &all_rules, &gateway, &no_outer, true);
 		if (batch_finish(&b) == 0)
 			ck_assert_uint_le(b.len, size);
 		batch_fini(&b);
@@ -562,7 +573,7 @@ static size_t describe(const struct nft_rules *rules, const struct gateway *gate
 	size_t at = 0, count = 0;
 
 	begin();
-	ruleset_put(&batch, rules, gateway, false);
+	ruleset_put(&batch, rules, gateway, &no_outer, false);
 	ck_assert_int_eq(batch_finish(&batch), 0);
 	for (size_t i = 0; i < batch.count; i++) {
 		struct nftnl_rule *rule;
@@ -589,7 +600,7 @@ START_TEST(every_rule_is_there_when_everything_is_on)
 {
 	struct gateway gateway = make_gateway();
 
-	ck_assert_uint_eq(describe(&all_rules, &gateway), 12);
+	ck_assert_uint_eq(describe(&all_rules, &gateway), 15);
 	ck_assert_ptr_nonnull(strstr(text, "limit rate 100/second burst 200"));
 	ck_assert_ptr_nonnull(strstr(text, "fib saddr . iif oif present"));
 	ck_assert_ptr_null(strstr(text, "prerouting [ meta load iifname"));
@@ -602,7 +613,7 @@ START_TEST(masquerade_off_leaves_it_to_others)
 	struct nft_rules rules = all_rules;
 
 	rules.masquerade = false;
-	ck_assert_uint_eq(describe(&rules, &gateway), 10);
+	ck_assert_uint_eq(describe(&rules, &gateway), 12);
 	ck_assert_ptr_null(strstr(text, "[ masq"));
 }
 END_TEST
@@ -613,7 +624,7 @@ START_TEST(hairpin_off_translates_nothing_that_comes_from_a_tunnel)
 	struct nft_rules rules = all_rules;
 
 	rules.hairpin = false;
-	ck_assert_uint_eq(describe(&rules, &gateway), 10);
+	ck_assert_uint_eq(describe(&rules, &gateway), 13);
 	ck_assert_ptr_nonnull(strstr(text, "[ lookup reg 1 set tunnels 0x1 ]"));
 	ck_assert_ptr_eq(strstr(text, "inet tunmap prerouting\n  [ meta load iifname"), text);
 }
@@ -624,7 +635,7 @@ START_TEST(without_an_external_address_no_rule_names_one)
 	struct gateway gateway = make_gateway();
 
 	gateway.addresses_len = 0;
-	ck_assert_uint_eq(describe(&all_rules, &gateway), 11);
+	ck_assert_uint_eq(describe(&all_rules, &gateway), 14);
 	ck_assert_ptr_null(strstr(text, "0x010200c0"));
 }
 END_TEST
@@ -635,8 +646,78 @@ START_TEST(flood_rate_zero_is_no_limit)
 	struct nft_rules rules = all_rules;
 
 	rules.flood_rate = 0;
-	ck_assert_uint_eq(describe(&rules, &gateway), 11);
+	ck_assert_uint_eq(describe(&rules, &gateway), 14);
 	ck_assert_ptr_null(strstr(text, "dynset"));
+}
+END_TEST
+
+START_TEST(port_fail_guard_comes_first_and_asks_for_direction_alone)
+{
+	struct gateway gateway = make_gateway();
+	struct nft_rules rules = all_rules;
+	const char *guard, *next, *ct;
+
+	ck_assert_uint_eq(describe(&rules, &gateway), 15);
+	guard = strstr(text, "inet tunmap forward");
+	ck_assert_ptr_nonnull(guard);
+	next = strstr(guard + 1, "inet tunmap forward");
+	ck_assert_ptr_nonnull(next);
+	ck_assert_ptr_nonnull(strstr(guard, "set outer4"));
+	ck_assert(strstr(guard, "set outer4") < next);
+	ct = strstr(guard, "[ ct load direction");
+	ck_assert_ptr_nonnull(ct);
+	ck_assert(ct < next);
+	ck_assert(strstr(guard, "[ ct load state") > next);
+	rules.port_fail_guard = false;
+	ck_assert_uint_eq(describe(&rules, &gateway), 14);
+	ck_assert_ptr_null(strstr(text, "outer4"));
+}
+END_TEST
+
+/* Outer addresses of peers. */
+
+START_TEST(outer_addresses_are_sorted_and_each_is_there_once)
+{
+	const struct addr some[] = {v4(198, 51, 100, 7), v4(10, 0, 0, 1), v4(198, 51, 100, 7),
+		addr_from_v6((const uint8_t[16]){0x20, 1, 0x0d, 0xb8}), v4(192, 0, 2, 200),
+		v4(10, 0, 0, 1)};
+	struct outer o;
+
+	ck_assert_int_eq(outer_init(&o, some, ARRAY_LEN(some)), 0);
+	ck_assert_uint_eq(o.len, 3);
+	ck_assert(addr_equal(&o.addr[0], &some[1]));
+	ck_assert(addr_equal(&o.addr[1], &some[4]));
+	ck_assert(addr_equal(&o.addr[2], &some[0]));
+	outer_fini(&o);
+	ck_assert_int_eq(outer_init(&o, NULL, 0), 0);
+	ck_assert_uint_eq(o.len, 0);
+	outer_fini(&o);
+}
+END_TEST
+
+START_TEST(outer_change_says_the_difference_only)
+{
+	struct addr addr[3000];
+	struct outer from, to;
+
+	for (size_t i = 0; i < ARRAY_LEN(addr); i++)
+		addr[i] = v4(198, 51, (uint8_t)(i / 250), (uint8_t)(i % 250));
+	ck_assert_int_eq(outer_init(&from, addr, ARRAY_LEN(addr)), 0);
+	addr[1700] = v4(203, 0, 113, 1);
+	ck_assert_int_eq(outer_init(&to, addr, ARRAY_LEN(addr)), 0);
+	begin();
+	outer_put_change(&batch, &from, &from);
+	ck_assert_uint_eq(batch.count, 0);
+	outer_put_change(&batch, &from, &to);
+	ck_assert_int_eq(batch_finish(&batch), 0);
+	ck_assert_uint_eq(batch.count, 2);
+	ck_assert_uint_eq(type_of(0), NFT_MSG_DELSETELEM);
+	ck_assert_uint_eq(type_of(1), NFT_MSG_NEWSETELEM);
+	ck_assert_uint_lt(message(0)->nlmsg_len, 100);
+	ck_assert_uint_lt(message(1)->nlmsg_len, 100);
+	end();
+	outer_fini(&from);
+	outer_fini(&to);
 }
 END_TEST
 
@@ -670,6 +751,291 @@ START_TEST(ended_set_holds_what_was_added_and_nothing_else)
 }
 END_TEST
 
+START_TEST(ended_set_holds_whole_addresses_beside_mappings)
+{
+	struct ended_set set = {0};
+	struct edit edit = make_edit(EDIT_UNMAP);
+	struct flow_end internal = {edit.mapping.internal, edit.mapping.internal_port};
+	struct flow_end external = {edit.mapping.external, edit.mapping.external_port};
+
+	ck_assert_int_eq(ended_add(&set, &edit.mapping), 0);
+	ck_assert(!ended_has_addr(&set, &edit.mapping.internal));
+	for (size_t i = 0; i < 1000; i++) {
+		struct addr a = v4(10, 9, (uint8_t)(2 + i / 250), (uint8_t)(i % 250));
+
+		ck_assert_int_eq(ended_add_addr(&set, &a), 0);
+		ck_assert_int_eq(ended_add_addr(&set, &a), 0);
+		ck_assert(ended_has_addr(&set, &a));
+	}
+	ck_assert_uint_eq(set.len, 1001);
+	ck_assert(!ended_has_addr(&set, &edit.mapping.internal));
+	ck_assert(ended_has(&set, IPPROTO_UDP, &internal, &external));
+	ended_clear(&set);
+	ck_assert(!ended_has_addr(&set, &edit.mapping.internal));
+}
+END_TEST
+
+static void sweep_more(struct sweep *s, struct addr internal)
+{
+	sweep_add_addr(s, &internal);
+}
+
+static bool sweeps(const struct sweep *s, struct addr internal)
+{
+	return sweep_has_addr(s, &internal);
+}
+
+START_TEST(sweep_is_exact_for_one_and_widens_for_more)
+{
+	const struct addr at = v4(192, 0, 2, 1);
+	struct sweep s = {0};
+
+	ck_assert(!sweep_wanted(&s));
+	sweep_add_ports(&s, (struct port_range){20000, 20000}, &at);
+	ck_assert(sweep_wanted(&s));
+	ck_assert(sweep_has_end(&s, &(struct flow_end){at, 20000}));
+	ck_assert(!sweep_has_end(&s, &(struct flow_end){at, 19999}));
+	ck_assert(!sweep_has_end(&s, &(struct flow_end){at, 20001}));
+	ck_assert(!sweep_has_end(&s, &(struct flow_end){v4(192, 0, 2, 2), 20000}));
+	sweep_add_ports(&s, (struct port_range){19000, 19001}, &at);
+	ck_assert(sweep_has_end(&s, &(struct flow_end){at, 19000}));
+	ck_assert(!sweep_has_end(&s, &(struct flow_end){at, 20001}));
+	ck_assert_uint_eq(s.at_len, 1);
+	ck_assert(!sweep_has_addr(&s, &at));
+	sweep_more(&s, v4(10, 9, 1, 5));
+	ck_assert(sweeps(&s, v4(10, 9, 1, 5)));
+	ck_assert(!sweeps(&s, v4(10, 9, 1, 4)));
+	ck_assert(!sweeps(&s, v4(10, 9, 1, 6)));
+	sweep_more(&s, v4(10, 9, 1, 2));
+	ck_assert(sweeps(&s, v4(10, 9, 1, 4)));
+}
+END_TEST
+
+START_TEST(sweep_of_too_many_addresses_is_of_all)
+{
+	struct sweep s = {0};
+
+	for (uint8_t i = 0; i <= GATEWAY_EXTERNALS_MAX; i++) {
+		struct addr at = v4(192, 0, 2, i);
+
+		ck_assert(!sweep_has_end(&s, &(struct flow_end){at, 20000}));
+		sweep_add_ports(&s, (struct port_range){20000, 20000}, &at);
+		ck_assert(sweep_has_end(&s, &(struct flow_end){at, 20000}));
+	}
+	ck_assert(!sweep_has_end(&s, &(struct flow_end){v4(192, 0, 2, 1), 20001}));
+}
+END_TEST
+
+/* Flows, and which of them a pass ends. */
+
+static void put_tuple(
+	struct nlmsghdr *nlh, uint16_t type, const struct flow_end *from, const struct flow_end *to)
+{
+	struct nlattr *tuple = mnl_attr_nest_start(nlh, type);
+	struct nlattr *nest = mnl_attr_nest_start(nlh, CTA_TUPLE_IP);
+
+	mnl_attr_put(nlh, CTA_IP_V4_SRC, 4, addr_v4(&from->addr));
+	mnl_attr_put(nlh, CTA_IP_V4_DST, 4, addr_v4(&to->addr));
+	mnl_attr_nest_end(nlh, nest);
+	nest = mnl_attr_nest_start(nlh, CTA_TUPLE_PROTO);
+	mnl_attr_put_u8(nlh, CTA_PROTO_NUM, IPPROTO_UDP);
+	mnl_attr_put_u16(nlh, CTA_PROTO_SRC_PORT, htons(from->port));
+	mnl_attr_put_u16(nlh, CTA_PROTO_DST_PORT, htons(to->port));
+	mnl_attr_nest_end(nlh, nest);
+	mnl_attr_nest_end(nlh, tuple);
+}
+
+/* A stranger's flow through a mapping, as the kernel tells it. */
+static struct nlmsghdr *put_entry(uint8_t *octets, const struct flow *flow)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(octets);
+	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
+
+	nfg->nfgen_family = families[0].nfproto;
+	put_tuple(nlh, CTA_TUPLE_ORIG, &flow->from, &flow->to);
+	put_tuple(nlh, CTA_TUPLE_REPLY, &flow->reply_from, &flow->reply_to);
+	mnl_attr_put_u32(nlh, CTA_STATUS, htonl(flow->status));
+	mnl_attr_put_u32(nlh, CTA_ID, 77);
+	mnl_attr_put_u32(nlh, CTA_SYNPROXY, 1); /* of a type that has no place */
+	return nlh;
+}
+
+static const struct flow_end client_end = {{{[10] = 0xff, [11] = 0xff, 10, 9, 1, 2}}, 5000};
+static const struct flow_end mapped_end = {{{[10] = 0xff, [11] = 0xff, 192, 0, 2, 1}}, 20000};
+static const struct flow_end other_end = {{{[10] = 0xff, [11] = 0xff, 192, 0, 2, 1}}, 41055};
+static const struct flow_end world_end = {{{[10] = 0xff, [11] = 0xff, 198, 51, 100, 1}}, 9000};
+
+static struct flow flow_in(struct flow_end from, struct flow_end reply_to)
+{
+	return (struct flow){.status = IPS_CONFIRMED | IPS_DST_NAT,
+		.protocol = IPPROTO_UDP,
+		.from = from,
+		.to = mapped_end,
+		.reply_from = client_end,
+		.reply_to = reply_to};
+}
+
+static struct flow flow_out(struct flow_end left_from)
+{
+	return (struct flow){.status = IPS_CONFIRMED | IPS_SRC_NAT,
+		.protocol = IPPROTO_UDP,
+		.from = client_end,
+		.to = world_end,
+		.reply_from = world_end,
+		.reply_to = left_from};
+}
+
+static bool ends(const struct pass *p, struct flow flow)
+{
+	return pass_ends(p, &flow);
+}
+
+static bool same_end(const struct flow_end *a, const struct flow_end *b)
+{
+	return a->port == b->port && addr_equal(&a->addr, &b->addr);
+}
+
+START_TEST(flow_is_read_as_the_kernel_tells_it)
+{
+	_Alignas(struct nlmsghdr) uint8_t octets[512] = {0};
+	struct flow in = flow_in(world_end, world_end), out;
+
+	ck_assert(flow_read(put_entry(octets, &in), &out));
+	ck_assert_ptr_eq(out.family, &families[0]);
+	ck_assert_uint_eq(out.protocol, IPPROTO_UDP);
+	ck_assert_uint_eq(out.status, in.status);
+	ck_assert(same_end(&out.from, &in.from));
+	ck_assert(same_end(&out.to, &in.to));
+	ck_assert(same_end(&out.reply_from, &in.reply_from));
+	ck_assert(same_end(&out.reply_to, &in.reply_to));
+	ck_assert_ptr_nonnull(out.tuple);
+	ck_assert_uint_eq(mnl_attr_get_u32(out.id), 77);
+	ck_assert_ptr_null(out.zone);
+}
+END_TEST
+
+/* Whatever is cut off or overstates its length, nothing is read behind the end. */
+START_TEST(flow_reads_nothing_behind_the_end)
+{
+	_Alignas(struct nlmsghdr) uint8_t octets[512] = {0};
+	struct flow in = flow_in(world_end, world_end), out;
+	const size_t whole = put_entry(octets, &in)->nlmsg_len;
+
+	for (size_t len = NLMSG_HDRLEN; len < whole; len++) {
+		struct nlmsghdr *cut = malloc(len);
+
+		ck_assert_ptr_nonnull(cut);
+		memcpy(cut, octets, len);
+		cut->nlmsg_len = (uint32_t)len;
+		if (flow_read(cut, &out))
+			ck_assert_uint_eq(out.status, in.status);
+		free(cut);
+	}
+	for (size_t at = NLMSG_HDRLEN; at < whole; at++) {
+		struct nlmsghdr *wrong = malloc(whole);
+
+		ck_assert_ptr_nonnull(wrong);
+		memcpy(wrong, octets, whole);
+		((uint8_t *)wrong)[at] = 0xff;
+		(void)flow_read(wrong, &out);
+		((uint8_t *)wrong)[at] = 1;
+		(void)flow_read(wrong, &out);
+		free(wrong);
+	}
+}
+END_TEST
+
+START_TEST(pass_ends_flows_of_a_mapping)
+{
+	struct edit edit = make_edit(EDIT_UNMAP);
+	struct pass p = {0};
+
+	ck_assert(!pass_is_wanted(&p));
+	pass_add(&p, &edit.mapping);
+	ck_assert(pass_is_wanted(&p));
+	ck_assert(ends(&p, flow_in(world_end, world_end)));
+	ck_assert(ends(&p, flow_out(mapped_end)));
+	ck_assert(!ends(&p, flow_out(other_end)));
+	pass_clear(&p);
+	ck_assert(!pass_is_wanted(&p));
+	ck_assert(!ends(&p, flow_out(mapped_end)));
+}
+END_TEST
+
+START_TEST(pass_adopts_what_left_elsewhere)
+{
+	const struct flow_end rewritten = {world_end.addr, 19974};
+	struct edit edit = make_edit(EDIT_MAP);
+	struct mapping next = edit.mapping;
+	struct flow tcp = flow_out(other_end);
+	struct pass p = {0};
+
+	pass_adopt(&p, &edit.mapping);
+	ck_assert(pass_is_wanted(&p));
+	ck_assert(ends(&p, flow_out(other_end)));
+	ck_assert(ends(&p, flow_in(world_end, rewritten)));
+	ck_assert(!ends(&p, flow_out(mapped_end)));
+	ck_assert(!ends(&p, flow_in(world_end, world_end)));
+	ck_assert(!ends(&p, flow_in(world_end, other_end))); /* from tunnel to tunnel */
+	tcp.protocol = IPPROTO_TCP;
+	ck_assert(!ends(&p, tcp));
+	/* Another mapping of the same port follows: neither one's flows end. */
+	next.external_port = other_end.port;
+	pass_adopt(&p, &next);
+	ck_assert(!ends(&p, flow_out(mapped_end)));
+	ck_assert(!ends(&p, flow_out(other_end)));
+	pass_clear(&p);
+}
+END_TEST
+
+START_TEST(pass_adopts_nothing_for_tcp_or_without_memory)
+{
+	struct edit edit = make_edit(EDIT_MAP);
+	struct pass p = {.forgetful = true};
+
+	pass_adopt(&p, &edit.mapping);
+	ck_assert(!pass_is_wanted(&p));
+	p.forgetful = false;
+	edit.mapping.protocol = IPPROTO_TCP;
+	pass_adopt(&p, &edit.mapping);
+	ck_assert(!pass_is_wanted(&p));
+}
+END_TEST
+
+START_TEST(pool_is_cleared_of_all_but_listeners_flows)
+{
+	struct gateway gateway = make_gateway();
+	struct flow listener = flow_in(world_end, world_end);
+	struct pass p = {0};
+
+	pass_add_pool(&p, all_rules.pool, &gateway);
+	ck_assert(ends(&p, flow_in(world_end, world_end)));
+	ck_assert(ends(&p, flow_out(mapped_end)));
+	ck_assert(!ends(&p, flow_out(other_end)));
+	listener.reply_from = mapped_end;
+	listener.status = IPS_CONFIRMED;
+	ck_assert(ends(&p, listener)); /* nobody answered: a probe */
+	listener.status = IPS_CONFIRMED | IPS_SEEN_REPLY;
+	ck_assert(!ends(&p, listener));
+	pass_clear(&p);
+}
+END_TEST
+
+START_TEST(way_of_writing_is_told_apart)
+{
+	const char *way[4];
+
+	for (unsigned int i = 0; i < ARRAY_LEN(way); i++) {
+		struct nft nft = {.support = {.refresh = i & 1, .destroy = i & 2}};
+
+		way[i] = nft_way(&nft);
+		for (unsigned int k = 0; k < i; k++)
+			ck_assert_str_ne(way[k], way[i]);
+	}
+	ck_assert_str_eq(way[3], "refreshed in place, removals forgive what is gone");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("nft");
@@ -697,7 +1063,20 @@ int main(void)
 	tcase_add_test(c, hairpin_off_translates_nothing_that_comes_from_a_tunnel);
 	tcase_add_test(c, without_an_external_address_no_rule_names_one);
 	tcase_add_test(c, flood_rate_zero_is_no_limit);
+	tcase_add_test(c, port_fail_guard_comes_first_and_asks_for_direction_alone);
+	tcase_add_test(c, outer_addresses_are_sorted_and_each_is_there_once);
+	tcase_add_test(c, outer_change_says_the_difference_only);
 	tcase_add_test(c, ended_set_holds_what_was_added_and_nothing_else);
+	tcase_add_test(c, ended_set_holds_whole_addresses_beside_mappings);
+	tcase_add_test(c, sweep_is_exact_for_one_and_widens_for_more);
+	tcase_add_test(c, sweep_of_too_many_addresses_is_of_all);
+	tcase_add_test(c, flow_is_read_as_the_kernel_tells_it);
+	tcase_add_test(c, flow_reads_nothing_behind_the_end);
+	tcase_add_test(c, pass_ends_flows_of_a_mapping);
+	tcase_add_test(c, pass_adopts_what_left_elsewhere);
+	tcase_add_test(c, pass_adopts_nothing_for_tcp_or_without_memory);
+	tcase_add_test(c, pool_is_cleared_of_all_but_listeners_flows);
+	tcase_add_test(c, way_of_writing_is_told_apart);
 	suite_add_tcase(suite, c);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -151,7 +151,7 @@ START_TEST(the_longest_run_lies_outside_the_pool_between_listeners)
 	struct port_range run;
 
 	port_set_add(&in_use, 51820);
-	run = ports_longest_run((struct port_range){10240, 32767}, &in_use);
+	run = ports_longest_run(PORTS_UNPRIVILEGED, (struct port_range){10240, 32767}, &in_use);
 	ck_assert_uint_eq(run.first, 32768);
 	ck_assert_uint_eq(run.last, 51819);
 }
@@ -159,7 +159,8 @@ END_TEST
 
 START_TEST(a_pool_of_everything_leaves_no_run)
 {
-	struct port_range run = ports_longest_run((struct port_range){1, 65535}, &nothing_reserved);
+	struct port_range run = ports_longest_run(
+		PORTS_UNPRIVILEGED, (struct port_range){1, 65535}, &nothing_reserved);
 
 	ck_assert_uint_eq(run.first, 0);
 }
