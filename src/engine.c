@@ -214,14 +214,6 @@ static bool fits_suggestion(const struct engine *e, const struct request *rq, co
 		       addr_equal(&rq->suggested, &external->addr));
 }
 
-bool engine_address_is_banned(const struct engine *e, const struct addr *addr, int64_t now_ms)
-{
-	for (size_t i = 0; i < e->bans; i++)
-		if (e->ban[i].until_ms > now_ms && addr_equal(&e->ban[i].addr, addr))
-			return true;
-	return false;
-}
-
 struct policy_facts engine_facts(const struct engine *e, const struct request *rq, uint32_t user,
 	uint32_t lease, int64_t now_ms)
 {
@@ -830,27 +822,10 @@ static void plan_overdue(struct engine *e, uint32_t lease, int64_t now_ms)
 		engine_plan_end(e, lease, ADMIN_REASON_EXPIRED, now_ms);
 }
 
-static void note_ban(struct engine *e, int64_t until_ms, int64_t now_ms)
-{
-	if (until_ms > now_ms && until_ms < e->unban_ms)
-		e->unban_ms = until_ms;
-}
-
-/* A ban is over: static mappings come back. */
-static void lift_bans(struct engine *e, int64_t now_ms)
-{
-	e->unban_ms = INT64_MAX;
-	for (uint32_t n = 0; n < e->users.used; n++)
-		note_ban(e, e->users.user[n].banned_until_ms, now_ms);
-	for (size_t i = 0; i < e->bans; i++)
-		note_ban(e, e->ban[i].until_ms, now_ms);
-	engine_hold_statics(e, now_ms);
-}
-
 void engine_expire(struct engine *e, int64_t now_ms)
 {
 	if (now_ms >= e->unban_ms)
-		lift_bans(e, now_ms);
+		engine_lift_bans(e, now_ms);
 	engine_begin(e);
 	while (e->plans < EXCHANGE_BATCH_MAX) {
 		uint32_t lease = lease_overdue(&e->leases, now_ms);
@@ -867,126 +842,6 @@ int64_t engine_next_ms(const struct engine *e)
 	int64_t end_ms = lease_next_end_ms(&e->leases);
 
 	return end_ms < e->unban_ms ? end_ms : e->unban_ms;
-}
-
-void engine_reserve_ports(struct engine *e, const struct port_set *reserved)
-{
-	struct port_set closed = *reserved;
-
-	e->gateway_ports = *reserved;
-	for (size_t i = 0; i < ARRAY_LEN(closed.word); i++)
-		closed.word[i] |= e->static_ports.word[i];
-	lease_table_open_ports(&e->leases, e->config->pool, &closed);
-}
-
-void engine_pool_use(const struct engine *e, uint32_t *taken, uint32_t *free)
-{
-	*taken = 0;
-	*free = 0;
-	for (size_t i = 0; i < GATEWAY_EXTERNALS_MAX; i++) {
-		if (!e->leases.external_present[i])
-			continue;
-		*taken += port_pool_count_taken(&e->leases.pool[i]);
-		*free += port_pool_count_free(&e->leases.pool[i], e->config->pool);
-	}
-}
-
-static bool is_listed(const struct gateway_external *list, size_t len, const struct addr *addr)
-{
-	for (size_t i = 0; i < len; i++)
-		if (addr_equal(&list[i].addr, addr))
-			return true;
-	return false;
-}
-
-static uint32_t count_on_external(const struct engine *e, uint32_t external)
-{
-	uint32_t count = 0;
-
-	for (uint32_t n = 0; n < e->leases.used; n++)
-		count += lease_at(&e->leases, n)->state == LEASE_LIVE &&
-			 lease_at(&e->leases, n)->external == external;
-	return count;
-}
-
-/*
- * End every lease on an address.  Their port numbers rest, so that their clients get the same
- * ones on the address that follows.  Returns how many the kernel would not end.
- */
-static uint32_t end_external(struct engine *e, uint32_t external, int64_t now_ms)
-{
-	engine_begin(e);
-	for (uint32_t n = 0; n < e->leases.used; n++)
-		if (lease_at(&e->leases, n)->state == LEASE_LIVE &&
-			lease_at(&e->leases, n)->external == external)
-			engine_plan_end(e, n, ADMIN_REASON_NETWORK, now_ms);
-	engine_finish(e, now_ms);
-	return count_on_external(e, external);
-}
-
-/* The place of an address that is known already, else a free one, else GATEWAY_EXTERNALS_MAX. */
-static size_t place_for(const struct lease_table *t, const struct addr *addr)
-{
-	size_t free = GATEWAY_EXTERNALS_MAX;
-
-	for (size_t i = GATEWAY_EXTERNALS_MAX; i-- > 0;) {
-		if (addr_equal(&t->external[i].addr, addr))
-			return i;
-		if (addr_is_any(&t->external[i].addr))
-			free = i;
-	}
-	return free;
-}
-
-/* Are these the addresses that are there already, told by the same names? */
-static bool same_externals(
-	const struct lease_table *t, const struct gateway_external *external, size_t len)
-{
-	size_t present = 0;
-
-	for (size_t i = 0; i < GATEWAY_EXTERNALS_MAX; i++)
-		present += t->external_present[i];
-	for (size_t i = 0; i < len; i++) {
-		size_t place = place_for(t, &external[i].addr);
-
-		if (place == GATEWAY_EXTERNALS_MAX || !t->external_present[place] ||
-			!addr_equal(&t->external[place].advertise, &external[i].advertise))
-			return false;
-	}
-	return present == len;
-}
-
-void engine_set_externals(
-	struct engine *e, const struct gateway_external *external, size_t len, int64_t now_ms)
-{
-	struct lease_table *t = &e->leases;
-	bool same = same_externals(t, external, len);
-	bool replaced = false;
-
-	for (uint32_t i = 0; i < GATEWAY_EXTERNALS_MAX; i++) {
-		t->external_present[i] = false;
-		if (len == 0 || addr_is_any(&t->external[i].addr) ||
-			is_listed(external, len, &t->external[i].addr))
-			continue;
-		replaced = true;
-		/* A lease that would not end keeps its address's place until it does. */
-		if (end_external(e, i, now_ms) == 0)
-			t->external[i] = (struct gateway_external){0};
-	}
-	for (size_t i = 0; i < len; i++) {
-		size_t place = place_for(t, &external[i].addr);
-
-		if (place == GATEWAY_EXTERNALS_MAX)
-			continue;
-		t->external[place] = external[i];
-		t->external_present[place] = true;
-	}
-	if (replaced)
-		e->epoch_start_ms = now_ms;
-	if (same)
-		return;
-	engine_hold_statics(e, now_ms);
-	engine_tell(e, (struct admin_event){.kind = ADMIN_EVENT_EXTERNAL});
 }
 
 static int reserve_memory(struct engine *e)

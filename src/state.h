@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The engine's state, for the files that share it: engine.c (the way of a request), admin.c
- * (what an admin sees and orders), reload.c, sessions.c, peers.c and statics.c (policies and
- * clients that come and go).
+ * (what an admin sees and orders), bans.c, reload.c, sessions.c, peers.c, statics.c and
+ * externals.c (policies, clients and addresses that come and go).
  */
 #ifndef TUNMAP_STATE_H
 #define TUNMAP_STATE_H
@@ -104,6 +104,12 @@ struct policy_facts engine_facts(const struct engine *e, const struct request *r
 
 /* The client's lease that a request is about, or LEASE_NONE. */
 uint32_t engine_find_lease(const struct engine *e, const struct request *rq, uint32_t user);
+
+/* End the mappings that match; static ones are not made again.  Returns how many ended. */
+size_t engine_end_meant(struct engine *e, const struct admin_selector *which, int64_t now_ms);
+
+/* Bans have run out: static mappings come back. */
+void engine_lift_bans(struct engine *e, int64_t now_ms);
 
 bool engine_address_is_banned(const struct engine *e, const struct addr *addr, int64_t now_ms);
 

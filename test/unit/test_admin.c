@@ -527,8 +527,8 @@ END_TEST
 START_TEST(static_ports_do_not_count_towards_the_quota)
 {
 	classes[0].mappings = 2;
-	natpmp(2, UDP, 1, 0, 600);
-	natpmp(2, UDP, 2, 0, 600);
+	natpmp(2, UDP, 1, 20020, 600);
+	natpmp(2, UDP, 2, 20021, 600);
 	add_static(0, 20010, 5000, CONFIG_UDP);
 	for (int i = 0; i < 3; i++)
 		(void)admin_reload(engine, &policy, now_ms);

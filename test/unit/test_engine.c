@@ -156,7 +156,7 @@ START_TEST(a_large_delete_all_behind_a_refusal_ends_each_mapping_once)
 	use_large_pool(MANY);
 	class.quarantine_s = _i ? 120 : 0;
 	for (unsigned i = 1; i <= MANY; i++)
-		natpmp(2, UDP, (uint16_t)i, 0, 600);
+		natpmp(2, UDP, (uint16_t)i, (uint16_t)(10000 + i), 600);
 	kernel.refuse_port = 60000;
 	bad = add_natpmp(3, UDP, 1, 60000, 600);
 	all = add_natpmp(2, UDP, 0, 0, 0);
