@@ -48,7 +48,7 @@ static void add_claims(struct claims *claims, const struct kind *kind,
 	size_t len = kind->count(user);
 	struct node *entry = len > 0 ? node_child(node, kind->key)->child : NULL;
 
-	for (size_t i = 0; i < len; i++, entry = entry->next) {
+	for (size_t i = 0; i < len && entry; i++, entry = entry->next) {
 		struct claim *claim = &claims->claim[claims->len];
 
 		*claim = (struct claim){.node = entry, .user = index};

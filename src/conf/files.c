@@ -36,8 +36,8 @@ int files_add(struct files *files, const char *name)
 	copy = strdup(name);
 	if (!copy)
 		return -ENOMEM;
-	files->name[files->len] = copy;
-	files->root[files->len++] = NULL;
+	files->root[files->len] = NULL;
+	files->name[files->len++] = copy;
 	return 0;
 }
 
