@@ -32,6 +32,25 @@ static bool is_meant(
 	       (!which->user[0] || is_called(&e->users.user[l->user], which->user));
 }
 
+static struct admin_mapping describe(const struct engine *e, const struct lease *l, int64_t now_ms)
+{
+	const struct user *user = &e->users.user[l->user];
+
+	return (struct admin_mapping){
+		.protocol = l->protocol,
+		.internal = l->internal,
+		.internal_port = l->internal_port,
+		.external = e->leases.external[l->external].advertise,
+		.external_port = l->external_port,
+		.lifetime_s = l->lifetime_s,
+		.remaining_s = lease_left_s(l, now_ms),
+		.user = user->name,
+		.class = engine_class_of(e, l->user)->name,
+		.origin = (enum mapping_origin)l->origin,
+		.opcode = PCP_OP_MAP,
+	};
+}
+
 bool admin_next_mappings(const struct engine *e, const struct admin_selector *which,
 	uint32_t *cursor, uint32_t max, int64_t now_ms, admin_mapping_fn fn, void *arg)
 {
@@ -45,7 +64,7 @@ bool admin_next_mappings(const struct engine *e, const struct admin_selector *wh
 
 		if (!is_meant(e, which, l))
 			continue;
-		mapping = engine_describe(e, l, now_ms);
+		mapping = describe(e, l, now_ms);
 		mapping.user = name_of(&e->users.user[l->user], text);
 		fn(arg, &mapping);
 	}

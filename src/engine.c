@@ -106,7 +106,8 @@ static void decode_natpmp(struct engine *e, struct plan *p, int64_t now_ms)
 		return;
 	case NATPMP_REJECT:
 		x->reply_len = natpmp_encode_unsupp_opcode(x->reply, sizeof(x->reply), x->request,
-			x->request_len, engine_epoch_s(e, now_ms));
+			x->request_len < sizeof(x->reply) ? x->request_len : sizeof(x->reply),
+			engine_epoch_s(e, now_ms));
 		p->answered = true;
 		return;
 	case NATPMP_ACCEPT:
@@ -464,25 +465,6 @@ static void stage(struct engine *e, struct plan *p, int64_t now_ms)
 		break;
 	}
 	p->len = e->staged.len - p->first;
-}
-
-struct admin_mapping engine_describe(const struct engine *e, const struct lease *l, int64_t now_ms)
-{
-	const struct user *user = &e->users.user[l->user];
-
-	return (struct admin_mapping){
-		.protocol = l->protocol,
-		.internal = l->internal,
-		.internal_port = l->internal_port,
-		.external = e->leases.external[l->external].advertise,
-		.external_port = l->external_port,
-		.lifetime_s = l->lifetime_s,
-		.remaining_s = lease_left_s(l, now_ms),
-		.user = user->name,
-		.class = engine_class_of(e, l->user)->name,
-		.origin = (enum mapping_origin)l->origin,
-		.opcode = PCP_OP_MAP,
-	};
 }
 
 void engine_tell(struct engine *e, struct admin_event event)

@@ -119,9 +119,6 @@ struct lease_terms engine_terms(
 
 /* Tell who listens. */
 void engine_tell(struct engine *e, struct admin_event event);
-/* A mapping as admins see it. */
-struct admin_mapping engine_describe(const struct engine *e, const struct lease *l, int64_t now_ms);
-
 /* Static mappings of all users, or of one, become what the policy says. */
 void engine_hold_statics(struct engine *e, int64_t now_ms);
 void engine_hold_statics_of(struct engine *e, uint32_t user, int64_t now_ms);

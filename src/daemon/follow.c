@@ -107,9 +107,30 @@ static bool same_addresses(const struct gateway *a, const struct gateway *b)
 	       memcmp(a->addresses, b->addresses, a->addresses_len * sizeof(*a->addresses)) == 0;
 }
 
+/* A service of the gateway in the pool keeps its port; the admin may have meant otherwise. */
+static void report_services(const struct daemon *d)
+{
+	struct port_range pool = d->config->pool;
+	unsigned count = 0, first = 0;
+
+	for (uint32_t port = pool.last; port >= pool.first; port--) {
+		if (!port_set_has(&d->ports_in_use, (uint16_t)port))
+			continue;
+		count++;
+		first = port;
+	}
+	if (count > 0)
+		log_info(
+			"ports of the pool that the gateway itself uses, which no client gets: %u, "
+			"the first is %u",
+			count, first);
+}
+
 /* Only what has changed: a server may have an interface for each client. */
 void follow_report(const struct daemon *d, const struct gateway *before)
 {
+	if (!before)
+		report_services(d);
 	if (!before || before->tunnels_len > d->gateway.tunnels_len || before->tunnels_len == 0)
 		report_waiting(d, &d->gateway);
 	if (!before || !same_addresses(before, &d->gateway))

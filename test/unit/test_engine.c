@@ -206,6 +206,17 @@ START_TEST(an_unknown_opcode_is_sent_back)
 }
 END_TEST
 
+START_TEST(an_unknown_opcode_is_sent_back_however_long_the_request)
+{
+	static const uint8_t request[sizeof(((struct exchange *)0)->request)] = {0, 7};
+	struct exchange *x = add_bytes(2, request, sizeof(request));
+
+	serve();
+	ck_assert_uint_eq(x->reply_len, sizeof(x->reply));
+	ck_assert_mem_eq(x->reply, ((const uint8_t[]){0, 0x87, 0, 5}), 4);
+}
+END_TEST
+
 /* PCP, RFC 6887 */
 
 START_TEST(announce_is_answered)
@@ -833,6 +844,7 @@ static void add_natpmp_tests(TCase *tc)
 	tcase_add_test(tc, internal_port_zero_is_refused_or_assigned_as_the_policy_says);
 	tcase_add_test(tc, an_assigned_port_spares_what_the_client_maps_already);
 	tcase_add_test(tc, an_unknown_opcode_is_sent_back);
+	tcase_add_test(tc, an_unknown_opcode_is_sent_back_however_long_the_request);
 }
 
 static void add_pcp_tests(TCase *tc)
