@@ -251,8 +251,9 @@ def test_a_reload_and_a_check_count_what_they_change(lab, daemon, c1, c2, contro
 # What does not
 
 def test_a_running_stream_loses_not_one_packet(lab, daemon, c1, c2, internet, control, gateway):
-    port = c1.natpmp(UDP, 5000).external
-    tcp = c1.natpmp(TCP, 5000).external
+    # In every pool that the reloads bring.
+    port = c1.natpmp(UDP, 5000, suggested=20000).external
+    tcp = c1.natpmp(TCP, 5000, suggested=20000).external
     with c1.udp(5000) as inside, internet.udp(PEERS[0], 9000) as peer, \
             Connection(c1, internet, 5000, (EXTERNAL, tcp)) as connection:
         assert arrives(peer, (EXTERNAL, port), inside) and connection.passes()
