@@ -204,7 +204,12 @@ static int prepare(struct daemon *d)
 	if (!err)
 		return 0;
 fail:
-	log_error("cannot start: %s", strerror(-err));
+	/* The modules come by themselves unless loading is switched off. */
+	if (err == -ENOENT)
+		log_error("the kernel does not tell which ports this gateway uses; load "
+			  "inet_diag, tcp_diag and udp_diag");
+	else
+		log_error("cannot start: %s", strerror(-err));
 	return err;
 }
 
@@ -270,7 +275,7 @@ struct daemon *daemon_new(const char *path, struct config *config, bool log_leve
 	d->lock_fd = -1;
 	d->timer_fd = -1;
 	d->network_fd = -1;
-	if (take_lock(d) < 0 || prepare(d) < 0 || open_kernel(d) < 0 || begin(d) < 0) {
+	if (take_lock(d) < 0 || open_kernel(d) < 0 || prepare(d) < 0 || begin(d) < 0) {
 		daemon_free(d);
 		return NULL;
 	}
